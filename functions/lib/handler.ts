@@ -1,0 +1,55 @@
+import { Logger } from "@aws-lambda-powertools/logger";
+import { injectLambdaContext } from "@aws-lambda-powertools/logger/middleware";
+import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
+import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
+import middy from "@middy/core";
+import { AppError } from "@tooltrail/core/errors";
+import type { Ingested } from "@tooltrail/core/ingest";
+import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
+
+export const logger = new Logger({ serviceName: "tooltrail" });
+export const metrics = new Metrics({ namespace: "tooltrail", serviceName: "tooltrail" });
+
+/**
+ * The control path of every function: context (powertools: request, cold start) -> `run`, which normalises its input, acts within the
+ * limits of core, and composes its answer -> telemetry (logs, metrics), on failure too.
+ */
+export const lambda = <Event, Answer>(name: string, run: (event: Event, context: Context) => Promise<Answer>) =>
+  middy<Event, Answer>()
+    .use(injectLambdaContext(logger, { resetKeys: true }))
+    .use(logMetrics(metrics, { captureColdStartMetric: true }))
+    .before(() => logger.appendKeys({ function: name }))
+    .after(() => void metrics.addMetric("Answered", MetricUnit.Count, 1))
+    .handler(run);
+
+/**
+ * Runs each message of a queue by itself and names those worth another try. Storing and refusing are both done; what throws comes back.
+ */
+export async function eachRecord(event: SQSEvent, run: (body: string) => Promise<Ingested>): Promise<SQSBatchResponse> {
+  const failed = await Promise.all(
+    event.Records.map(async ({ messageId, body }) => {
+      try {
+        report(messageId, await run(body));
+        return [];
+      } catch (error) {
+        logger.error("not stored, will be tried again", { messageId, error: error as Error });
+        metrics.addMetric(error instanceof AppError ? "IngestRetry" : "IngestFault", MetricUnit.Count, 1);
+        return [{ itemIdentifier: messageId }];
+      }
+    }),
+  );
+  return { batchItemFailures: failed.flat() };
+}
+
+function report(messageId: string, ingested: Ingested): void {
+  if (ingested.outcome === "quarantined") {
+    const { id, reason } = ingested;
+    logger.warn("quarantined", { messageId, id, reason });
+    metrics.addMetric(reason === "conflict" ? "IntegrityConflict" : "Quarantined", MetricUnit.Count, 1);
+    return;
+  }
+  const { emitter, seq, count, server } = ingested.batch.headers;
+  logger.info(ingested.outcome, { messageId, emitter, seq, count, server: server.id });
+  metrics.addMetric(ingested.outcome === "stored" ? "BatchStored" : "BatchDuplicate", MetricUnit.Count, 1);
+  if (ingested.outcome === "stored") metrics.addMetric("RecordsStored", MetricUnit.Count, count);
+}

@@ -1,0 +1,111 @@
+import type { Audit, Caller } from "@tooltrail/core/audit";
+import { AppError, errorCodes } from "@tooltrail/core/errors";
+import { given } from "@tooltrail/core/given";
+import { ingest } from "@tooltrail/core/ingest";
+import type { Ports, Quarantined } from "@tooltrail/core/ports";
+import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
+import { Hono } from "hono";
+import { parseQuarantineQuery, parseRecordsQuery } from "./parameters.ts";
+import type { ErrorAnswer, QuarantinePage, QuarantineView, ReplayAnswer } from "./types.ts";
+
+export interface ApiOptions<Env extends object> {
+  readonly ports: () => Ports;
+  readonly audit: () => Audit;
+  /** Who asks, as the boundary in front of this app has verified. */
+  readonly callerOf: (env: Env) => Caller;
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * The queries. Each is audited before it is answered, and where that fails, it is not answered.
+ *
+ * Answers are JSON; errors are `{"error":{"code","message"}}` with the status of `errorCodes`.
+ */
+export function createApi<Env extends object>({
+  ports,
+  audit,
+  callerOf,
+  onError,
+}: ApiOptions<Env>): Hono<{ Bindings: Env }> {
+  const app = new Hono<{ Bindings: Env }>();
+
+  app.get("/v1/records", async (c) => {
+    const { limit, cursor, server, tool, principal, outcome, kind, since, until } = parseRecordsQuery(
+      c.req.query(),
+      ports().surroundings.now(),
+    );
+    const principals = principal === undefined ? undefined : await principalRefs(ports(), principal);
+    const filter = given({ kind, server, tool, principals, outcome, sinceMs: since, untilMs: until });
+    await audit()(callerOf(c.env), "records.query", texts({ ...filter, limit, cursor }));
+    return c.json(await queryRecords(ports(), filter, { limit, ...given({ cursor }) }));
+  });
+
+  app.get("/v1/records/:id", async (c) => {
+    const id = c.req.param("id");
+    await audit()(callerOf(c.env), "record.read", texts({ id }));
+    const record = await readRecord(ports(), id);
+    if (record === undefined) throw new AppError("not_found", `There is no record ${id.slice(0, 100)}.`);
+    return c.json(record);
+  });
+
+  app.get("/v1/quarantine", async (c) => {
+    const { limit, cursor } = parseQuarantineQuery(c.req.query());
+    await audit()(callerOf(c.env), "quarantine.list", texts({ limit, cursor }));
+    const entries = await ports().quarantine.list({ limit: limit + 1, ...given({ after: cursor }) });
+    const shown = entries.slice(0, limit);
+    const page: QuarantinePage = {
+      entries: shown.map(viewOf),
+      next: entries.length > limit ? (shown.at(-1)?.id ?? null) : null,
+    };
+    return c.json(page);
+  });
+
+  app.post("/v1/quarantine/:id/replay", async (c) => {
+    const id = c.req.param("id");
+    const entry = await ports().quarantine.read(id);
+    if (entry === undefined)
+      throw new AppError("not_found", `There is nothing with the id ${id.slice(0, 100)} in quarantine.`);
+    await audit()(callerOf(c.env), "quarantine.replay", texts({ id }));
+    const ingested = await ingest(ports(), entry.body);
+    // Removed only now that it is stored: killed in between, it is replayed again and found to be a duplicate.
+    if (ingested.outcome !== "quarantined") await ports().quarantine.remove(id);
+    const answer: ReplayAnswer =
+      ingested.outcome === "quarantined"
+        ? { id, outcome: "quarantined", reason: ingested.reason }
+        : { id, outcome: ingested.outcome };
+    return c.json(answer);
+  });
+
+  app.notFound((c) =>
+    c.json(errorAnswer("not_found", `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`), 404),
+  );
+
+  app.onError((error, c) => {
+    if (error instanceof AppError) {
+      if (error.retryable) onError(error);
+      return c.json(errorAnswer(error.code, error.message), errorCodes[error.code].http);
+    }
+    onError(error);
+    return c.json(errorAnswer("internal", "Something went wrong here; the log has more."), 500);
+  });
+
+  return app;
+}
+
+const errorAnswer = (code: string, message: string): ErrorAnswer => ({ error: { code, message } });
+
+const viewOf = ({ id, reason, detail, receivedAtMs, body }: Quarantined): QuarantineView => ({
+  id,
+  reason,
+  detail,
+  receivedAt: receivedAtMs,
+  body,
+});
+
+/** What was asked, for the record of it. Names have been made pseudonyms before. */
+const texts = (params: { readonly [name: string]: unknown }): { [name: string]: string } =>
+  Object.fromEntries(
+    Object.entries(params)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, String(value).slice(0, 1_024).toWellFormed()]),
+  );

@@ -1,0 +1,54 @@
+import { AppError } from "@tooltrail/core/errors";
+import { outcomeClasses, outcomeReasons, recordKinds } from "@tooltrail/format";
+import * as z from "zod";
+
+const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+
+/** A time as ISO 8601 (a date alone is its midnight UTC), or as how long ago: `90s`, `15m`, `24h`, `7d`, `2w`. @returns milliseconds */
+export function parseTime(text: string, nowMs: number): number | undefined {
+  const [, amount, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? [];
+  if (amount !== undefined) return Math.max(0, nowMs - Number(amount) * units[unit as keyof typeof units]);
+  if (!/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/.test(text)) return undefined;
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+const time = (nowMs: number) =>
+  z.string().transform((text, context) => {
+    const ms = parseTime(text, nowMs);
+    if (ms !== undefined) return ms;
+    context.addIssue(`"${text}" is neither a time like 2026-01-31T12:00:00Z nor a span like 15m, 24h or 7d.`);
+    return z.NEVER;
+  });
+
+const page = (fallback: number) => ({
+  limit: z.coerce.number().int().min(1).max(1_000).default(fallback),
+  cursor: z.string().max(2_048).optional(),
+});
+
+const recordsQuery = (nowMs: number) =>
+  z.strictObject({
+    ...page(100),
+    server: z.string().min(1).max(256).optional(),
+    tool: z.string().min(1).max(256).optional(),
+    principal: z.string().min(1).max(512).optional(),
+    outcome: z.enum([...outcomeClasses, ...outcomeReasons]).optional(),
+    kind: z.enum(recordKinds).default("call"),
+    since: time(nowMs).optional(),
+    until: time(nowMs).optional(),
+  });
+
+const quarantineQuery = z.strictObject(page(100));
+
+export const parseRecordsQuery = (query: unknown, nowMs: number) => parse(recordsQuery(nowMs), query);
+export const parseQuarantineQuery = (query: unknown) => parse(quarantineQuery, query);
+
+/** @throws AppError `invalid` that names the parameter. */
+function parse<T>(schema: z.ZodType<T>, query: unknown): T {
+  const parsed = schema.safeParse(query);
+  if (parsed.success) return parsed.data;
+  const said = parsed.error.issues.map(({ path, message }) =>
+    path.length > 0 ? `${path.join(".")}: ${message}` : message,
+  );
+  throw new AppError("invalid", said.join("; "));
+}

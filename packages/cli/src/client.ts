@@ -1,0 +1,49 @@
+import type { ErrorAnswer } from "@tooltrail/api/types";
+
+/** The pipeline said no, and why. `status` is HTTP's. */
+export class Refused extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The pipeline could not be asked. */
+export class Unreachable extends Error {}
+
+export interface Client {
+  get<T>(path: string, query?: { readonly [name: string]: string | undefined }): Promise<T>;
+  post<T>(path: string): Promise<T>;
+}
+
+const timeoutMs = 30_000;
+
+/** Asks the HTTP API. 30 s a request, not tried again: whoever sits at a terminal can. */
+export function createClient(endpoint: string, token: string): Client {
+  return {
+    get: (path, query = {}) => {
+      const url = new URL(path, endpoint);
+      for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
+      return ask(url, "GET");
+    },
+    post: (path) => ask(new URL(path, endpoint), "POST"),
+  };
+
+  async function ask<T>(url: URL, method: string): Promise<T> {
+    const response = await fetch(url, {
+      method,
+      redirect: "error",
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(timeoutMs),
+    }).catch((error: Error) => {
+      const { code } = (error.cause ?? error) as { code?: string };
+      throw new Unreachable(
+        `no pipeline answers at ${endpoint} (${code ?? error.message}). Start one with npm start, or set TOOLTRAIL_ENDPOINT.`,
+      );
+    });
+    if (response.ok) return (await response.json()) as T;
+    const answer = (await response.json().catch(() => undefined)) as ErrorAnswer | undefined;
+    throw new Refused(response.status, answer?.error.message ?? `the pipeline answered ${response.status}.`);
+  }
+}

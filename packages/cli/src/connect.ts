@@ -1,0 +1,24 @@
+import { resolve } from "node:path";
+import { type Client, createClient } from "./client.ts";
+import { config, readToken } from "./config.ts";
+
+/** Flags of every command that asks the pipeline. */
+export interface ConnectFlags {
+  readonly data?: string;
+}
+
+export const connectFlags = {
+  data: {
+    kind: "parsed",
+    parse: String,
+    optional: true,
+    brief: "the pipeline's data folder, for its token",
+    placeholder: "DIR",
+  },
+} as const;
+
+/** The pipeline at TOOLTRAIL_ENDPOINT, with the token from its data folder. @throws Error where there is no token. */
+export function connect({ data }: ConnectFlags): Client {
+  const { endpoint, dataDir } = config();
+  return createClient(endpoint, readToken(data === undefined ? dataDir : resolve(data)));
+}

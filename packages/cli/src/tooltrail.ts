@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import { buildApplication, buildRouteMap, type CommandContext, run, type StricliProcess, text_en } from "@stricli/core";
+import { Refused } from "./client.ts";
+import { proxyCommand } from "./proxy.ts";
+import { quarantineRoutes } from "./quarantine.ts";
+import { recordCommand, recordsCommand } from "./records.ts";
+
+/** Exit: 0 yes, 1 no, 2 could not tell, 64 usage. */
+const statusOf = (error: unknown): number => {
+  if (error instanceof Refused) return error.status === 400 ? 64 : error.status === 404 ? 1 : 2;
+  return 2;
+};
+
+const app = buildApplication<CommandContext>(
+  buildRouteMap({
+    routes: { proxy: proxyCommand, records: recordsCommand, record: recordCommand, quarantine: quarantineRoutes },
+    docs: { brief: "CloudTrail for MCP tool calls" },
+  }),
+  {
+    name: "tooltrail",
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    determineExitCode: statusOf,
+    localization: {
+      text: {
+        ...text_en,
+        exceptionWhileRunningCommand: (error) => `tooltrail: ${error instanceof Error ? error.message : String(error)}`,
+      },
+    },
+  },
+);
+
+await run(app, process.argv.slice(2), { process: process as StricliProcess });
+// Stricli's own codes are negative: all of them mean that the words were not understood.
+if (Number(process.exitCode) < 0) process.exitCode = 64;

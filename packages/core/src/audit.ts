@@ -1,0 +1,81 @@
+import {
+  type ControlRecord,
+  detailTypes,
+  eventSource,
+  firstPrev,
+  headersHash,
+  type Identity,
+  type Principal,
+  type PrincipalName,
+  pseudonym,
+  recordLine,
+  recordSchema,
+  seal,
+} from "@tooltrail/format";
+import { AppError } from "./errors.ts";
+import { type BusEvent, ingest } from "./ingest.ts";
+import type { Ports } from "./ports.ts";
+
+/** Who uses tooltrail itself, as the boundary knows them. */
+export interface Caller extends PrincipalName {
+  readonly method: Principal["method"];
+  readonly verified: boolean;
+}
+
+export type Audit = (caller: Caller, action: string, params: ControlRecord["params"]) => Promise<void>;
+
+/**
+ * tooltrail's own emitter: a change or a read becomes a `control` record in the ledger before it is answered.
+ *
+ * Records of one process are a chain, one a batch, written one after the other. A batch whose fate is unknown is written again before the next.
+ *
+ * @throws AppError where the record cannot be written; the caller must then not answer.
+ */
+export function createAudit(ports: Ports, identity: Identity, account: string): Audit {
+  let seq = 0;
+  let prev = firstPrev;
+  let unsettled: string | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+
+  async function write(caller: Caller, action: string, params: ControlRecord["params"]): Promise<void> {
+    if (unsettled !== undefined) await store(unsettled);
+    const at = ports.surroundings.now();
+    const ref = pseudonym(ports.surroundings.digestKey, caller.issuer, caller.subject);
+    const record: ControlRecord = {
+      schema: recordSchema,
+      kind: "control",
+      at,
+      principal: { ref, method: caller.method, verified: caller.verified },
+      action,
+      params,
+    };
+    const sides = { principals: { [ref]: { issuer: caller.issuer, subject: caller.subject } } };
+    const place = { seq, prev, server: { id: "tooltrail" } };
+    const envelope = await seal(identity, place, [recordLine(record)], { first: at, last: at }, sides);
+    const event: BusEvent = {
+      id: `${identity.emitter}-${seq}`,
+      source: eventSource,
+      "detail-type": detailTypes.batch,
+      account,
+      time: new Date(at).toISOString(),
+      detail: envelope,
+    };
+    seq += 1;
+    prev = headersHash(envelope.headers);
+    unsettled = JSON.stringify(event);
+    await store(unsettled);
+  }
+
+  async function store(body: string): Promise<void> {
+    const { outcome } = await ingest(ports, body);
+    unsettled = undefined;
+    if (outcome === "quarantined")
+      throw new AppError("internal", "tooltrail's own audit record was refused; see the quarantine.");
+  }
+
+  return (caller, action, params) => {
+    const mine = last.then(() => write(caller, action, params));
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+}

@@ -1,0 +1,186 @@
+import {
+  type BatchHeaders,
+  canonical,
+  checkSeal,
+  detailTypes,
+  type Envelope,
+  type Fault,
+  headersHash,
+  maxBatchSpanMs,
+  maxDefinitionRecordBytes,
+  maxEnvelopeBytes,
+  maxRecordBytes,
+  open,
+  quarantineId,
+  type Sides,
+} from "@tooltrail/format";
+import { envelope as envelopeSchema, record as recordSchema } from "@tooltrail/format/schema";
+import { plainBatch } from "./plain.ts";
+import type { Ports, StoredBatch } from "./ports.ts";
+
+/** An EventBridge event as a queue delivers it. */
+export interface BusEvent {
+  readonly id: string;
+  readonly source: string;
+  readonly "detail-type": string;
+  readonly account: string;
+  readonly time: string;
+  readonly detail: unknown;
+}
+
+export type Ingested =
+  | { readonly outcome: "stored" | "duplicate"; readonly batch: StoredBatch }
+  | { readonly outcome: "quarantined"; readonly id: string; readonly reason: Reason };
+
+/** Why an input was refused. `conflict` means that somebody wrote another batch under a number that is taken. */
+export type Reason =
+  | Fault
+  | "not_json"
+  | "unknown_type"
+  | "invalid"
+  | "too_large"
+  | "times_wrong"
+  | "conflict"
+  | "poison";
+
+export interface Refusal {
+  readonly reason: Reason;
+  readonly detail: string;
+}
+
+/** What a valid input comes to: a batch to append, and the names to keep beside it. */
+export interface Accepted {
+  readonly batch: StoredBatch;
+  readonly sides: Sides;
+}
+
+/**
+ * Stores one message of the queue in the ledger, or in quarantine with the reason. Nothing is dropped, and doing it again is safe.
+ *
+ * Names go in before the batch: a record whose principal nobody can name would be found at once, a name without a record harms nobody.
+ *
+ * @param body the message: an EventBridge event as JSON.
+ * @throws AppError, retryable, where a port cannot be reached: the message is to be delivered again.
+ */
+export async function ingest(ports: Ports, body: string): Promise<Ingested> {
+  const accepted = await accept(ports, body);
+  if ("reason" in accepted) return refuse(ports, body, accepted);
+  await ports.principals.put(accepted.sides.principals);
+  const appended = await ports.ledger.append(accepted.batch);
+  if (typeof appended === "string") {
+    return { outcome: appended === "appended" ? "stored" : "duplicate", batch: accepted.batch };
+  }
+  const { emitter, seq } = accepted.batch.headers;
+  return refuse(ports, body, {
+    reason: "conflict",
+    detail: `Emitter ${emitter} has another batch under number ${seq}: its identity is ${appended.conflict}, this one's ${accepted.batch.identity}.`,
+  });
+}
+
+/** Keeps a message that can never be stored as it is. Also for one that the queue gave up on. */
+export async function refuse(ports: Ports, body: string, { reason, detail }: Refusal): Promise<Ingested> {
+  const id = quarantineId(body);
+  await ports.quarantine.put({ id, reason, detail, body, receivedAtMs: ports.surroundings.now() });
+  return { outcome: "quarantined", id, reason };
+}
+
+async function accept(ports: Ports, body: string): Promise<Accepted | Refusal> {
+  const event = parseEvent(body);
+  if ("reason" in event) return event;
+  switch (event["detail-type"]) {
+    case detailTypes.batch:
+      return acceptBatch(ports, event);
+    case detailTypes.plain:
+      return plainBatch(ports.surroundings, event);
+    default:
+      return {
+        reason: "unknown_type",
+        detail: `detail-type: "${event["detail-type"]}" is none that is known here. Use "${detailTypes.plain}".`,
+      };
+  }
+}
+
+function parseEvent(body: string): BusEvent | Refusal {
+  try {
+    const event = JSON.parse(body) as BusEvent;
+    const texts = [event?.id, event?.source, event?.["detail-type"], event?.account, event?.time];
+    if (texts.every((text) => typeof text === "string")) return event;
+  } catch {
+    // said below
+  }
+  return {
+    reason: "not_json",
+    detail: "The message is not an EventBridge event: id, source, detail-type, account and time are texts.",
+  };
+}
+
+function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refusal {
+  const size = JSON.stringify(event.detail).length;
+  if (size > maxEnvelopeBytes)
+    return { reason: "too_large", detail: `detail: ${size} bytes, and a batch has at most ${maxEnvelopeBytes}.` };
+  const parsed = envelopeSchema.safeParse(event.detail);
+  if (!parsed.success) return invalid("detail", parsed.error);
+  const envelope = parsed.data as Envelope;
+  const fault = checkSeal(envelope);
+  if (fault) return { reason: fault, detail: faults[fault] };
+  const opened = open(envelope.headers, envelope.body);
+  if ("fault" in opened) return { reason: opened.fault, detail: faults[opened.fault] };
+  const wrong = checkRecords(envelope.headers, opened.records);
+  if (wrong) return wrong;
+  return {
+    batch: {
+      headers: envelope.headers,
+      sig: envelope.sig,
+      body: envelope.body,
+      identity: headersHash(envelope.headers),
+      receivedAtMs: surroundings.now(),
+      account: event.account,
+    },
+    sides: envelope.sides,
+  };
+}
+
+function checkRecords(headers: BatchHeaders, records: readonly unknown[]): Refusal | undefined {
+  const times: number[] = [];
+  for (const [i, raw] of records.entries()) {
+    const parsed = recordSchema.safeParse(raw);
+    if (!parsed.success) return invalid(`record ${i}`, parsed.error);
+    const max = parsed.data.kind === "definition" ? maxDefinitionRecordBytes : maxRecordBytes;
+    const size = Buffer.byteLength(canonical(raw));
+    if (size > max)
+      return {
+        reason: "too_large",
+        detail: `record ${i}: ${size} bytes, and a ${parsed.data.kind} has at most ${max}.`,
+      };
+    times.push(parsed.data.at);
+  }
+  if (Math.min(...times) !== headers.firstAt || Math.max(...times) !== headers.lastAt) {
+    return {
+      reason: "times_wrong",
+      detail: "headers.firstAt and lastAt: not the earliest and latest time of the records.",
+    };
+  }
+  if (headers.lastAt - headers.firstAt <= maxBatchSpanMs) return undefined;
+  return { reason: "times_wrong", detail: `headers: the records lie more than ${maxBatchSpanMs} ms apart.` };
+}
+
+const faults: { readonly [fault in Fault]: string } = {
+  emitter_mismatch: "headers.emitter: does not belong to headers.key and headers.nonce.",
+  bad_signature: "sig: not this key's signature over these headers.",
+  body_altered: "body: its hash is not headers.bodySha256.",
+  sides_altered: "sides: their hash is not headers.sidesSha256.",
+  body_unreadable: "body: not gzip in base64, too large when inflated, or its last line has no end.",
+  count_wrong: "headers.count: not the number of records in the body.",
+  not_canonical: "body: a line is not canonical JSON (RFC 8785).",
+};
+
+/** The shape of zod's errors, as far as we say them. */
+interface Invalid {
+  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[];
+}
+
+/** The first fault by its field: `detail.outcome: …`. */
+export function invalid(what: string, { issues }: Invalid): Refusal {
+  const said = issues.slice(0, 5).map(({ path, message }) => `${[what, ...path.map(String)].join(".")}: ${message}`);
+  return { reason: "invalid", detail: said.join("; ") };
+}

@@ -1,0 +1,96 @@
+import type { BatchHeaders, PrincipalName, ServerRef } from "@tooltrail/format";
+
+/** What ingest makes of a plain event: headers that nobody signed. */
+export interface PlainHeaders {
+  readonly schema: "tooltrail.plain/1";
+  readonly emitter: string;
+  readonly seq: 0;
+  readonly source: string;
+  readonly server: ServerRef;
+  readonly count: 1;
+  readonly firstAt: number;
+  readonly lastAt: number;
+  readonly bodySha256: string;
+}
+
+/** A batch as it lies in the ledger. `body` is byte for byte what was received. */
+export interface StoredBatch {
+  readonly headers: BatchHeaders | PlainHeaders;
+  /** base64 Ed25519 signature over the canonical headers; absent where nobody signed. */
+  readonly sig?: string;
+  readonly body: string;
+  /** What makes two deliveries the same batch: for a signed one the hash of its headers, for a plain one a keyed digest of its detail. */
+  readonly identity: string;
+  /** Both fixed by the first put: the clock of ingest, and the account that the bus vouches for. */
+  readonly receivedAtMs: number;
+  readonly account: string;
+}
+
+/** Where a batch stands in the ledger's order of time. */
+export interface BatchPosition {
+  readonly lastAt: number;
+  readonly emitter: string;
+  readonly seq: number;
+}
+
+/**
+ * The append-only table of batches.
+ *
+ * `append` is atomic per (emitter, seq) and linearizable with itself: of two different batches under one key exactly one caller ever
+ * sees "appended", also across processes and restarts. After an error with outcome "unknown" the batch may or may not be there;
+ * calling again with the same batch is always safe. Nothing that was appended can change or go away.
+ *
+ * `newestFirst` lists batches by (`lastAt`, emitter, seq), descending, from `from` (included) on; `server` keeps to one server. It sees
+ * every batch whose append was answered before the call began.
+ */
+export interface Ledger {
+  append(batch: StoredBatch): Promise<"appended" | "duplicate" | { readonly conflict: string }>;
+  read(emitter: string, seq: number): Promise<StoredBatch | undefined>;
+  newestFirst(query: { server?: string; from?: BatchPosition; limit: number }): Promise<StoredBatch[]>;
+}
+
+/**
+ * Names behind pseudonyms: sides, kept apart from the ledger so that they can be forgotten.
+ *
+ * `put` is idempotent; the last name put under a pseudonym is the one that is read. `refsOf` finds every pseudonym of a subject.
+ */
+export interface Principals {
+  put(principals: { readonly [ref: string]: PrincipalName }): Promise<void>;
+  names(refs: readonly string[]): Promise<Map<string, PrincipalName>>;
+  refsOf(subject: string): Promise<string[]>;
+}
+
+/** An input that could not become a record, whole, and why. */
+export interface Quarantined {
+  readonly id: string;
+  readonly reason: string;
+  /** Which field, and what is wrong with it. */
+  readonly detail: string;
+  /** The event as the queue delivered it. */
+  readonly body: string;
+  readonly receivedAtMs: number;
+}
+
+/**
+ * Inputs that were refused. `put` is idempotent by id and keeps the first arrival; `remove` of what is not there succeeds.
+ * `list` is by id, ascending, after `after`.
+ */
+export interface Quarantine {
+  put(entry: Quarantined): Promise<void>;
+  read(id: string): Promise<Quarantined | undefined>;
+  list(query: { after?: string; limit: number }): Promise<Quarantined[]>;
+  remove(id: string): Promise<void>;
+}
+
+/** What the world gives: time, and the key of pseudonyms and digests. */
+export interface Surroundings {
+  now(): number;
+  readonly digestKey: Uint8Array;
+}
+
+export interface Ports {
+  readonly ledger: Ledger;
+  readonly principals: Principals;
+  readonly quarantine: Quarantine;
+  readonly surroundings: Surroundings;
+}

@@ -1,0 +1,213 @@
+import {
+  type AuditRecord,
+  bodyLines,
+  maxBatchSpanMs,
+  type Principal,
+  parseRecordId,
+  type RecordKind,
+  recordId,
+  upcast,
+} from "@tooltrail/format";
+import { AppError } from "./errors.ts";
+import type { BatchPosition, Ports, Principals, StoredBatch } from "./ports.ts";
+
+/** Which records. Times in milliseconds: `sinceMs` included, `untilMs` not. */
+export interface RecordFilter {
+  readonly kind: RecordKind;
+  readonly server?: string;
+  readonly tool?: string;
+  /** Pseudonyms. An empty list matches nothing. */
+  readonly principals?: readonly string[];
+  /** A class or a reason. */
+  readonly outcome?: string;
+  readonly sinceMs?: number;
+  readonly untilMs?: number;
+}
+
+/** A record with its place, its server and the name behind it: what a reader sees. */
+export type RecordView = AuditRecord & {
+  readonly id: string;
+  readonly server: StoredBatch["headers"]["server"];
+  /** Signed by its emitter; false for a plain event, for which only the bus vouches. */
+  readonly sealed: boolean;
+  readonly receivedAt: number;
+  readonly account: string;
+  /** With the name, where it has not been forgotten. */
+  readonly principal?: Principal & { readonly subject?: string };
+};
+
+export interface RecordPage {
+  readonly records: RecordView[];
+  /** Give it to the next call. Null when nothing is left. A page may be short, even empty, and still have a next one. */
+  readonly next: string | null;
+}
+
+/** A page reads at most so many batches: a search for what is rare answers in bounded time, with a cursor to go on from. */
+const maxBatchesPerPage = 512;
+const batchesPerRead = 16;
+
+/**
+ * Records, newest first by (`at`, emitter, seq, index).
+ *
+ * Batches come newest first by their last time; a record is given out once every batch still unread ends before it, and waits until then.
+ * The cursor names the last record given out and the newest batch that still had one waiting, so pages neither repeat nor skip, whatever
+ * arrives in between.
+ *
+ * @throws AppError `invalid` where the cursor is none of ours.
+ */
+export async function queryRecords(
+  { ledger, principals }: Ports,
+  filter: RecordFilter,
+  page: { readonly limit: number; readonly cursor?: string },
+): Promise<RecordPage> {
+  const resumed = page.cursor === undefined ? undefined : parseCursor(page.cursor);
+  const given: Placed[] = [];
+  let waiting: Placed[] = [];
+  let from = resumed?.from ?? startOf(filter);
+  let reads = 0;
+  let left = true;
+
+  // Beyond the bound it goes on only while it has found something that it may not give out yet: else it would begin there again for ever.
+  const mayRead = (): boolean =>
+    reads < maxBatchesPerPage / batchesPerRead || (given.length === 0 && waiting.length > 0);
+  while (left && given.length < page.limit && mayRead()) {
+    reads += 1;
+    const batches = await ledger.newestFirst({ ...server(filter), ...(from && { from }), limit: batchesPerRead + 1 });
+    const next = batches[batchesPerRead];
+    for (const batch of batches.slice(0, batchesPerRead)) waiting.push(...matching(batch, filter, resumed?.after));
+    left = next !== undefined && (filter.sinceMs === undefined || next.headers.lastAt >= filter.sinceMs);
+    from = next && positionOf(next);
+    waiting.sort(newestFirst);
+    const until = left && from ? from.lastAt : -1;
+    const ready = waiting.filter(({ at }) => at > until).slice(0, page.limit - given.length);
+    given.push(...ready);
+    waiting = waiting.slice(ready.length);
+  }
+
+  const goOn = newestPosition(waiting) ?? (left ? from : undefined);
+  const after = given.at(-1) ?? resumed?.after;
+  return {
+    records: await named(principals, given.map(viewOf)),
+    next: goOn ? cursorText({ from: goOn, ...(after && { after: orderOf(after) }) }) : null,
+  };
+}
+
+/** One record by its id. @returns undefined where there is none. */
+export async function readRecord({ ledger, principals }: Ports, id: string): Promise<RecordView | undefined> {
+  const place = parseRecordId(id);
+  const batch = place && (await ledger.read(place.emitter, place.seq));
+  const line = batch && bodyLines(batch.body)?.[place?.index ?? -1];
+  if (place === undefined || batch === undefined || line === undefined) return undefined;
+  const record = upcast(JSON.parse(line));
+  const [view] = await named(principals, [viewOf({ at: record.at, ...place, record, batch })]);
+  return view;
+}
+
+/** The pseudonyms that a reader means by a pseudonym or a subject. */
+export const principalRefs = async ({ principals }: Ports, said: string): Promise<string[]> =>
+  /^p_[a-z2-7]{26}$/.test(said) ? [said] : principals.refsOf(said);
+
+interface Order {
+  readonly at: number;
+  readonly emitter: string;
+  readonly seq: number;
+  readonly index: number;
+}
+
+interface Placed extends Order {
+  readonly record: AuditRecord;
+  readonly batch: StoredBatch;
+}
+
+const server = (filter: RecordFilter): { server?: string } =>
+  filter.server === undefined ? {} : { server: filter.server };
+
+/** A batch spans at most `maxBatchSpanMs`, so one that ends later than that holds nothing from before `untilMs`. */
+const startOf = ({ untilMs }: RecordFilter): BatchPosition | undefined =>
+  untilMs === undefined ? undefined : { lastAt: untilMs + maxBatchSpanMs, emitter: "~", seq: Number.MAX_SAFE_INTEGER };
+
+const positionOf = ({ headers: { lastAt, emitter, seq } }: StoredBatch): BatchPosition => ({ lastAt, emitter, seq });
+const orderOf = ({ at, emitter, seq, index }: Order): Order => ({ at, emitter, seq, index });
+
+const compare = <T extends number | string>(a: T, b: T): number => (a < b ? 1 : a > b ? -1 : 0);
+const newestFirst = (a: Order, b: Order): number =>
+  compare(a.at, b.at) || compare(a.emitter, b.emitter) || compare(a.seq, b.seq) || compare(a.index, b.index);
+
+function newestPosition(waiting: readonly Placed[]): BatchPosition | undefined {
+  const positions = waiting.map(({ batch }) => positionOf(batch));
+  return positions.sort(
+    (a, b) => compare(a.lastAt, b.lastAt) || compare(a.emitter, b.emitter) || compare(a.seq, b.seq),
+  )[0];
+}
+
+function* matching(batch: StoredBatch, filter: RecordFilter, after: Order | undefined): Iterable<Placed> {
+  const { emitter, seq } = batch.headers;
+  // Lines are canonical, so what a record must say is a fixed piece of text: most lines are passed over without being parsed.
+  const needles = [
+    `"kind":"${filter.kind}"`,
+    ...(filter.tool === undefined ? [] : [`"tool":${JSON.stringify(filter.tool)}`]),
+  ];
+  for (const [index, line] of (bodyLines(batch.body) ?? []).entries()) {
+    if (!needles.every((needle) => line.includes(needle))) continue;
+    const record = upcast(JSON.parse(line));
+    const placed = { at: record.at, emitter, seq, index, record, batch };
+    if (matches(record, filter) && (after === undefined || newestFirst(after, placed) < 0)) yield placed;
+  }
+}
+
+function matches(record: AuditRecord, filter: RecordFilter): boolean {
+  const { tool, principals, outcome, sinceMs, untilMs } = filter;
+  return (
+    record.kind === filter.kind &&
+    (sinceMs === undefined || record.at >= sinceMs) &&
+    (untilMs === undefined || record.at < untilMs) &&
+    (tool === undefined || ("tool" in record && record.tool === tool)) &&
+    (principals === undefined || ("principal" in record && principals.includes(record.principal.ref))) &&
+    (outcome === undefined ||
+      ("outcome" in record && (record.outcome.class === outcome || record.outcome.reason === outcome)))
+  );
+}
+
+const viewOf = ({ record, batch, ...place }: Placed): RecordView => ({
+  id: recordId(place),
+  ...record,
+  server: batch.headers.server,
+  sealed: batch.sig !== undefined,
+  receivedAt: batch.receivedAtMs,
+  account: batch.account,
+});
+
+/** Puts the names back, where they have not been forgotten. */
+async function named(principals: Principals, views: readonly RecordView[]): Promise<RecordView[]> {
+  const refs = new Set(views.flatMap(({ principal }) => (principal ? [principal.ref] : [])));
+  const names = refs.size === 0 ? new Map() : await principals.names([...refs]);
+  return views.map((view) => {
+    const name = view.principal && names.get(view.principal.ref);
+    return name && view.principal ? { ...view, principal: { ...view.principal, subject: name.subject } } : view;
+  });
+}
+
+interface Cursor {
+  readonly from: BatchPosition;
+  readonly after?: Order;
+}
+
+const cursorText = (cursor: Cursor): string => Buffer.from(JSON.stringify(cursor)).toString("base64url");
+
+function parseCursor(text: string): Cursor {
+  try {
+    const cursor = JSON.parse(Buffer.from(text, "base64url").toString("utf8")) as Cursor;
+    if (isPosition(cursor.from) && (cursor.after === undefined || isOrder(cursor.after))) return cursor;
+  } catch {
+    // said below
+  }
+  throw new AppError("invalid", "cursor: not one that this server gave out.");
+}
+
+const isPosition = (p: BatchPosition): boolean =>
+  Number.isSafeInteger(p?.lastAt) && typeof p.emitter === "string" && Number.isSafeInteger(p.seq);
+const isOrder = (o: Order): boolean =>
+  Number.isSafeInteger(o.at) &&
+  typeof o.emitter === "string" &&
+  Number.isSafeInteger(o.seq) &&
+  Number.isSafeInteger(o.index);

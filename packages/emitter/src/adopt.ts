@@ -1,0 +1,133 @@
+import { closeSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type AuditRecord, type CallRecord, identityOf, recordLine, recordSchema } from "@tooltrail/format";
+import { newestSealed, sealBatch, unsentSeqs } from "./chain.ts";
+import {
+  type BegunCall,
+  createJournal,
+  fits,
+  journalName,
+  journalSeqs,
+  type Line,
+  lineBytes,
+  makeFolder,
+  type ReadJournal,
+  readJournal,
+  settle,
+} from "./journal.ts";
+import { isAlive } from "./liveness.ts";
+import { identityFile } from "./spool.ts";
+
+/**
+ * What dead processes left behind. Their folders are taken by an atomic rename into the adopter's own, so exactly one adopter has each, and an
+ * adopter that dies too is adopted with all that it had.
+ */
+
+const emitterFolder = /^[a-z2-7]{26}$/;
+const unfinishedFolder = /^\.[a-z2-7]{26}$/;
+const adoptedIn = (dir: string): string => join(dir, "adopted");
+
+/** Takes the folders of the dead, and clears away those whose maker died before they had a name. @returns those that this process now owns, old ones included. */
+export async function adopt(spoolDir: string, ownDir: string): Promise<string[]> {
+  const home = adoptedIn(ownDir);
+  for (const name of foldersIn(spoolDir)) {
+    const dir = join(spoolDir, name);
+    if (dir === ownDir || (await isAlive(dir))) continue;
+    makeFolder(home);
+    if (!move(dir, join(home, name))) continue;
+    for (const orphan of foldersIn(adoptedIn(join(home, name))))
+      move(join(adoptedIn(join(home, name)), orphan), join(home, orphan));
+  }
+  for (const name of readdirSync(spoolDir).filter((name) => unfinishedFolder.test(name))) {
+    const dir = join(spoolDir, name);
+    if (Date.now() - statSync(dir).mtimeMs > 60_000 && !(await isAlive(dir)))
+      await rm(dir, { recursive: true, force: true });
+  }
+  return foldersIn(home).map((name) => join(home, name));
+}
+
+const foldersIn = (dir: string): string[] =>
+  existsSync(dir) ? readdirSync(dir).filter((name) => emitterFolder.test(name)) : [];
+
+/** @returns false where somebody else was first. */
+function move(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/**
+ * Finishes a dead emitter's history under its own name: `unknown` for each call begun and not ended, then `stopped`. First these
+ * are written into its journal, at once; then its journals are sealed like anybody's. So it may be interrupted anywhere and begun again.
+ *
+ * @throws as `fs` does (disk full), and where the folder was written under another installation key: it is left as it is.
+ */
+export async function recover(dir: string, installationPem: string, fsync: boolean): Promise<void> {
+  const seqs = journalSeqs(dir);
+  if (seqs.length === 0) return;
+  const { key, nonce } = JSON.parse(readFileSync(join(dir, identityFile), "utf8")) as { key: string; nonce: string };
+  const identity = identityOf(installationPem, Buffer.from(nonce, "base64url"));
+  if (identity.key !== key)
+    throw new Error(`${dir} was written under another installation key; only that key can seal it.`);
+
+  finish(dir, seqs.at(-1) ?? 0, fsync);
+  for (const seq of journalSeqs(dir)) {
+    if (seq > newestSealed(dir)) {
+      const { server, sides, lines } = readJournal(dir, seq);
+      await sealBatch(dir, identity, { seq, server }, lines, sides, fsync);
+    }
+    // The newest goes last: while it is there, it says that all is finished.
+    await rm(join(dir, journalName(seq)), { force: true });
+  }
+}
+
+/** Writes what is missing into the newest journal, and into further ones as far as it takes. */
+function finish(dir: string, newest: number, fsync: boolean): void {
+  const journal = readJournal(dir, newest);
+  for (let seq = newest; !journal.stopped; seq += 1) {
+    fill(journal, seq);
+    closeSync(createJournal(dir, seq, journal, journal.lines, fsync));
+    journal.lines = [];
+  }
+}
+
+/** Adds what is missing, as far as there is room in one batch. */
+function fill(journal: ReadJournal, seq: number): void {
+  let bytes = journal.lines.reduce((sum, line) => sum + lineBytes(line), 0);
+  const add = (record: AuditRecord): boolean => {
+    const line: Line = { text: recordLine(record), at: record.at };
+    if (!fits(journal.lines, bytes, line)) return false;
+    bytes += lineBytes(line);
+    journal.lines.push(line);
+    settle(journal.open, record);
+    return true;
+  };
+  for (const call of [...journal.open.values()]) if (!add(unknownEnd(call, journal.lastAt))) return;
+  journal.stopped = add({
+    schema: recordSchema,
+    kind: "lifecycle",
+    at: journal.lastAt,
+    event: "stopped",
+    reason: "adopted",
+    lastSeq: seq,
+  });
+}
+
+/** Nobody knows how it ended, and it counts once: at the last moment at which its emitter is known to have lived. */
+const unknownEnd = (call: BegunCall, at: number): CallRecord => ({
+  ...call,
+  at,
+  final: true,
+  outcome: { class: "unknown", reason: "emitter_died" },
+});
+
+/** An adopted folder has done its duty when nothing in it is left to seal or send. */
+export const isSpent = (dir: string): boolean =>
+  journalSeqs(dir).length === 0 &&
+  unsentSeqs(dir).length === 0 &&
+  !readdirSync(dir).some((name) => name.endsWith(".refused"));

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { busName, detailTypes, eventSource } from "@tooltrail/format";
+import { markRefused, markSent, readBatch, unsentSeqs } from "./chain.ts";
+
+/**
+ * Sends sealed batches to the bus until it acknowledges them, each folder's in order. The same bytes each time: a batch that arrives
+ * twice is one batch.
+ *
+ * Per request: 10 s; between tries: exponential to 30 s with full jitter, so that a fleet does not come back as one.
+ */
+export interface Sender {
+  /** There may be something new. */
+  wake(): void;
+  /** Sends what it can until nothing is left or the time is over. Never throws. */
+  finish(deadlineMs: number): Promise<void>;
+}
+
+/** One entry's answer from the bus. `refused` is final: it will never be taken as it is. */
+export type Answer = "taken" | "later" | "refused";
+/** @returns an answer for each detail, in order. @throws where the bus gave none. */
+export type PutEvents = (details: readonly string[], signal: AbortSignal) => Promise<Answer[]>;
+
+/** EventBridge takes 10 entries and 256 KB a request. */
+const maxEntries = 10;
+const maxRequestBytes = 240_000;
+const requestTimeoutMs = 10_000;
+const maxWaitMs = 30_000;
+
+export function createSender(options: {
+  readonly folders: () => readonly string[];
+  readonly putEvents: PutEvents;
+  readonly random: () => number;
+  /** A folder's batches have all been sent. */
+  readonly onDrained: (dir: string) => Promise<void>;
+}): Sender {
+  const stop = new AbortController();
+  let running: Promise<void> | undefined;
+  let awake = false;
+
+  async function run(): Promise<void> {
+    for (let failures = 0; awake && !stop.signal.aborted; ) {
+      awake = false;
+      const sound = await sendAll().catch(() => false);
+      failures = sound ? 0 : failures + 1;
+      if (sound) continue;
+      awake = true;
+      await pause(options.random() * Math.min(maxWaitMs, 250 * 2 ** failures));
+    }
+  }
+
+  const pause = (ms: number): Promise<void> =>
+    sleep(ms, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
+
+  /** @returns false where anything is left for later. */
+  async function sendAll(): Promise<boolean> {
+    let sound = true;
+    for (const dir of options.folders()) {
+      if (await sendFolder(dir)) await options.onDrained(dir);
+      else sound = false;
+    }
+    return sound;
+  }
+
+  async function sendFolder(dir: string): Promise<boolean> {
+    for (;;) {
+      const batches = await nextBatches(dir);
+      if (batches.length === 0) return true;
+      const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(requestTimeoutMs)]);
+      const answers = await options.putEvents(
+        batches.map((batch) => batch.detail),
+        signal,
+      );
+      for (const [i, { seq }] of batches.entries()) {
+        if (answers[i] === "taken") await markSent(dir, seq);
+        else if (answers[i] === "refused") await markRefused(dir, seq);
+        else return false;
+      }
+    }
+  }
+
+  function start(): void {
+    running ??= run().finally(() => {
+      running = undefined;
+      if (awake && !stop.signal.aborted) start();
+    });
+  }
+
+  return {
+    wake() {
+      awake = true;
+      start();
+    },
+    async finish(deadlineMs) {
+      const timer = setTimeout(() => stop.abort(), deadlineMs);
+      awake = true;
+      start();
+      await running;
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function nextBatches(dir: string): Promise<{ seq: number; detail: string }[]> {
+  const batches: { seq: number; detail: string }[] = [];
+  let bytes = 0;
+  for (const seq of unsentSeqs(dir).slice(0, maxEntries)) {
+    const detail = await readBatch(dir, seq);
+    bytes += Buffer.byteLength(detail);
+    if (bytes > maxRequestBytes && batches.length > 0) break;
+    batches.push({ seq, detail });
+  }
+  return batches;
+}
+
+/**
+ * PutEvents as EventBridge speaks it (AWS JSON 1.1), without credentials: for a pipeline on this machine.
+ *
+ * @param endpoint a loopback URL; anything else is refused, since nothing would authenticate either side.
+ */
+export function loopbackBus(endpoint: string): PutEvents {
+  const url = new URL(endpoint);
+  if (url.protocol !== "http:" || !/^(127(\.\d{1,3}){3}|localhost|\[::1\])$/.test(url.hostname)) {
+    throw new Error(
+      `TOOLTRAIL_ENDPOINT must be an http address on this machine (http://127.0.0.1:4747), not ${endpoint}.`,
+    );
+  }
+  return async (details, signal) => {
+    const response = await fetch(url, {
+      method: "POST",
+      redirect: "error",
+      signal,
+      headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutEvents" },
+      body: JSON.stringify({
+        Entries: details.map((Detail) => ({
+          Source: eventSource,
+          DetailType: detailTypes.batch,
+          EventBusName: busName,
+          Detail,
+        })),
+      }),
+    });
+    if (!response.ok) throw new Error(`The bus answered ${response.status}.`);
+    const { Entries } = (await response.json()) as { Entries: { EventId?: string; ErrorCode?: string }[] };
+    return details.map((_, i) => answerOf(Entries[i]));
+  };
+}
+
+const finalErrors = new Set(["InvalidArgument", "MalformedDetail", "NotAuthorizedForDetailTypeException"]);
+
+function answerOf(entry: { EventId?: string; ErrorCode?: string } | undefined): Answer {
+  if (entry?.EventId !== undefined && entry.ErrorCode === undefined) return "taken";
+  return finalErrors.has(entry?.ErrorCode ?? "") ? "refused" : "later";
+}

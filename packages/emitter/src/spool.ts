@@ -1,0 +1,251 @@
+import { closeSync, fsyncSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import type { Server } from "node:net";
+import { basename, join } from "node:path";
+import {
+  type AuditRecord,
+  type CallRecord,
+  type Identity,
+  recordLine,
+  recordSchema,
+  type ServerRef,
+  type Sides,
+} from "@tooltrail/format";
+import { sealBatch } from "./chain.ts";
+import {
+  appendAll,
+  type BegunCall,
+  begunLine,
+  createJournal,
+  fits,
+  type JournalState,
+  journalName,
+  type Line,
+  lineBytes,
+  makeFolder,
+  recordEntry,
+  settle,
+  stateLine,
+} from "./journal.ts";
+import { holdAlive, socketPath } from "./liveness.ts";
+
+/**
+ * One process's folder in the spool: an open journal, and the batches sealed from earlier ones.
+ *
+ * What `begin`, `write` and `end` accept is in the kernel when they return, so it survives this process being killed. They are
+ * synchronous and never throw; a false answer means that it is not in the spool now. It may still get there: what cannot be written
+ * is kept in bounded memory and tried again, and what does not fit there is counted and recorded as lost once writing works.
+ */
+export interface Spool {
+  readonly dir: string;
+  /** When the newest record was made. */
+  lastAt(): number;
+  begin(call: BegunCall, intent?: AuditRecord): boolean;
+  end(record: CallRecord): boolean;
+  write(record: AuditRecord): boolean;
+  /** Whose calls these are; known only once the server has introduced itself. */
+  identify(server: ServerRef): void;
+  /** Closes the open journal, if it holds anything, and seals what is closed. Never throws: what fails is tried at the next call. */
+  flush(): Promise<void>;
+  /** The last record, the last seal. The folder goes away by itself when all has been sent. */
+  stop(): Promise<void>;
+}
+
+export interface SpoolOptions {
+  readonly spoolDir: string;
+  readonly identity: Identity;
+  readonly server: ServerRef;
+  readonly sides: Sides;
+  readonly fsync: boolean;
+  readonly flushAfterMs: number;
+  readonly now: () => number;
+  /** Asks for room in the whole spool. False while it is over its bound. */
+  readonly reserve: (bytes: number) => boolean;
+  /** A batch was sealed. */
+  readonly onSealed: () => void;
+}
+
+const maxBacklogBytes = 4 * 1024 * 1024;
+/** Journals closed but not sealed, which happens while sealing fails. */
+const maxUnsealed = 200;
+
+export const identityFile = "emitter.json";
+
+export async function openSpool(options: SpoolOptions): Promise<Spool> {
+  const { identity, now } = options;
+  const { dir, alive } = await makeProcessFolder(options.spoolDir, identity);
+
+  const state: JournalState = { server: options.server, sides: options.sides, open: new Map(), lastAt: now() };
+  const current = { seq: 0, fd: createJournal(dir, 0, state, [], options.fsync), lines: [] as Line[], bytes: 0 };
+  const unsealed: { seq: number; server: ServerRef; lines: Line[] }[] = [];
+  const backlog: Entry[] = [];
+  let backlogBytes = 0;
+  let lost = 0;
+  let torn = false;
+  /** Nothing is sealed before the server's name is known or a call has ended: else the first batch would be about "unknown". */
+  let named = false;
+  let flushTimer: NodeJS.Timeout | undefined;
+  let sealing: Promise<void> = Promise.resolve();
+
+  /** In the journal, now; else in memory; else counted. Order is kept: nothing passes what waits in memory. */
+  function append(entry: Entry): boolean {
+    armFlush();
+    drain();
+    if (backlog.length === 0 && store(entry)) return true;
+    if (backlogBytes + entry.text.length <= maxBacklogBytes) {
+      backlog.push(entry);
+      backlogBytes += entry.text.length;
+    } else if (entry.record) {
+      settle(state.open, entry.record);
+      lost += 1;
+    }
+    return false;
+  }
+
+  function drain(): void {
+    for (let next = backlog[0]; next !== undefined; next = backlog[0]) {
+      if (!store(next)) return;
+      backlog.shift();
+      backlogBytes -= next.text.length;
+    }
+    if (lost > 0 && store(entryOf({ schema: recordSchema, kind: "lifecycle", at: now(), event: "lost", count: lost })))
+      lost = 0;
+  }
+
+  function store(entry: Entry): boolean {
+    if (!options.reserve(entry.text.length)) return false;
+    try {
+      if (entry.line && !fits(current.lines, current.bytes, entry.line)) rotate();
+      // A full disk may have taken half a line: the line feed ends it, so that this one can be read.
+      appendAll(current.fd, torn ? `\n${entry.text}` : entry.text);
+      if (options.fsync) fsyncSync(current.fd);
+      torn = false;
+    } catch {
+      torn = true;
+      return false;
+    }
+    if (entry.line) {
+      current.lines.push(entry.line);
+      current.bytes += lineBytes(entry.line);
+    }
+    // Only now that the end is in the journal is the call not open: a journal begun before this still names it.
+    if (entry.record) {
+      settle(state.open, entry.record);
+      state.lastAt = entry.record.at;
+    }
+    return true;
+  }
+
+  /** The next journal is whole before the old one is sealed: at every moment the newest journal names every open call. */
+  function rotate(): void {
+    if (unsealed.length >= maxUnsealed) throw new Error("Sealing does not keep up.");
+    const fd = createJournal(dir, current.seq + 1, state, [], options.fsync);
+    closeCurrent();
+    Object.assign(current, { seq: current.seq + 1, fd, lines: [], bytes: 0 });
+    void sealSoon();
+  }
+
+  function closeCurrent(): void {
+    closeSync(current.fd);
+    unsealed.push({ seq: current.seq, server: state.server, lines: current.lines });
+  }
+
+  /** One sealing at a time, in order, since each names the one before. What fails stays queued, and the next flush tries again. */
+  function sealSoon(): Promise<void> {
+    sealing = sealing.then(sealAll).catch(armFlush);
+    return sealing;
+  }
+
+  async function sealAll(): Promise<void> {
+    for (let next = unsealed[0]; next !== undefined; next = unsealed[0]) {
+      await sealBatch(dir, identity, { seq: next.seq, server: next.server }, next.lines, state.sides, options.fsync);
+      unlinkSync(join(dir, journalName(next.seq)));
+      unsealed.shift();
+      options.onSealed();
+    }
+  }
+
+  function armFlush(): void {
+    flushTimer ??= setTimeout(() => {
+      flushTimer = undefined;
+      void flush();
+    }, options.flushAfterMs).unref();
+  }
+
+  async function flush(): Promise<void> {
+    drain();
+    if (named && current.lines.length > 0) tryToRotate();
+    if (backlog.length > 0) armFlush();
+    await sealSoon();
+  }
+
+  function tryToRotate(): void {
+    try {
+      rotate();
+    } catch {
+      armFlush();
+    }
+  }
+
+  const stopped = (): Required<Entry> =>
+    entryOf({ schema: recordSchema, kind: "lifecycle", at: now(), event: "stopped", lastSeq: current.seq });
+
+  return {
+    dir,
+    lastAt: () => state.lastAt,
+    flush,
+    write: (record) => append(entryOf(record)),
+    begin(call, intent) {
+      state.open.set(call.callId, call);
+      state.lastAt = call.at;
+      const entry = intent && entryOf(intent);
+      return append({ ...entry, text: begunLine(call) + (entry?.text ?? "") });
+    },
+    end(record) {
+      named = true;
+      return append(entryOf(record));
+    },
+    identify(server) {
+      named = true;
+      state.server = server;
+      state.lastAt = now();
+      append({ text: stateLine(state) });
+    },
+    async stop() {
+      if (!fits(current.lines, current.bytes, stopped().line)) tryToRotate();
+      append(stopped());
+      if (backlog.length === 0) closeCurrent();
+      await sealSoon();
+      clearTimeout(flushTimer);
+      flushTimer = undefined;
+      alive.close();
+      await rm(socketPath(dir), { force: true });
+    },
+  };
+}
+
+/** What goes into the journal at once, and what it adds to the batch. */
+interface Entry {
+  readonly text: string;
+  readonly line?: Line;
+  readonly record?: AuditRecord;
+}
+
+function entryOf(record: AuditRecord): Required<Entry> {
+  const text = recordLine(record);
+  return { text: recordEntry(text), line: { text, at: record.at }, record };
+}
+
+/** The folder appears under its name with its socket listening, so it is never seen without. */
+async function makeProcessFolder(spoolDir: string, identity: Identity): Promise<{ dir: string; alive: Server }> {
+  const dir = join(spoolDir, identity.emitter);
+  const making = join(spoolDir, `.${identity.emitter}`);
+  makeFolder(making);
+  writeFileSync(join(making, identityFile), JSON.stringify({ key: identity.key, nonce: identity.nonce }), {
+    mode: 0o600,
+  });
+  const inside = socketPath(dir);
+  const alive = await holdAlive(inside.startsWith(dir) ? join(making, basename(inside)) : inside);
+  renameSync(making, dir);
+  return { dir, alive };
+}

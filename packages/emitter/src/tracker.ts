@@ -1,0 +1,359 @@
+import { gzipSync } from "node:zlib";
+import {
+  type Annotations,
+  type AuditRecord,
+  type CallRecord,
+  type Client,
+  callId,
+  canonical,
+  keyedDigest,
+  type Links,
+  maxDefinitionRecordBytes,
+  type Outcome,
+  type Principal,
+  recordSchema,
+  type Sealed,
+  type ServerRef,
+  sha256,
+  shapeOf,
+  steadyText,
+} from "@tooltrail/format";
+import type { BegunCall } from "./journal.ts";
+import { type Ending, outcomeOf } from "./outcome.ts";
+
+/**
+ * Turns the JSON-RPC messages of one MCP session into records, whatever brought the messages: a tap on bytes or an SDK.
+ *
+ * Nothing here throws on what a client or a server says, and memory is bounded whatever they say.
+ */
+export interface Tracker {
+  /** A message, or a JSON-RPC batch, on its way to the server. @returns false where it must not go on (see `refusal`). */
+  fromClient(message: unknown): boolean;
+  fromServer(message: unknown): void;
+  /** True where a message to the server may need an intent in the spool before it goes on. */
+  guards(): boolean;
+  /** A frame went by that could not be read. */
+  unparsed(): void;
+  /** The session is over: what is still open ends like this. */
+  close(ending: Ending): void;
+}
+
+/** Where records go. Each answers whether what it was given is durable now. */
+export interface Sink {
+  begin(call: BegunCall, intent?: AuditRecord): boolean;
+  end(record: CallRecord): boolean;
+  write(record: AuditRecord): boolean;
+  identify(server: ServerRef): void;
+}
+
+export interface TrackerOptions {
+  readonly sink: Sink;
+  readonly principal: Principal;
+  readonly digestKey: Uint8Array;
+  /** Fixed by the operator; else the server's own name is taken. */
+  readonly serverId?: string;
+  readonly environment?: string;
+  /** Tools that need an intent besides those that declare `destructiveHint: true`. */
+  readonly intentTools: ReadonlySet<string>;
+  readonly onSpoolFailure: "open" | "closed";
+  readonly clock: Clock;
+  readonly random: (bytes: number) => Uint8Array;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Microseconds from anywhere, never going back. */
+  elapsedUs(): number;
+}
+
+type Message = { readonly [key: string]: unknown };
+
+interface OpenCall {
+  readonly begun: BegunCall;
+  readonly beganUs: number;
+}
+
+interface Definition {
+  readonly digest: string;
+  readonly inputSchema: unknown;
+  readonly annotations?: Annotations;
+}
+
+const maxOpen = 2_000;
+const maxDefinitions = 5_000;
+const maxShapeLength = 4_096;
+/** A definition that does not compress must still fit into a batch of its own. */
+const maxPackedDefinitionBytes = 36_000;
+
+export function createTracker(options: TrackerOptions): Tracker {
+  const { sink, clock } = options;
+  /** Requests whose answers matter, by JSON-RPC id. */
+  const calls = new Map<string, OpenCall>();
+  const asked = new Map<string, "initialize" | "server/discover" | "tools/list">();
+  /** Logical calls that wait for the client's next round, by what that round repeats. */
+  const waiting = new Map<string, OpenCall>();
+  const definitions = new Map<string, Definition>();
+  const published = new Set<string>();
+  let client: Client | undefined;
+  let protocol: string | undefined;
+  let server: ServerRef | undefined;
+  let guarding = options.intentTools.size > 0;
+  let lastAt = 0;
+
+  /** Times within one emitter never go back, whatever the wall clock does. */
+  const at = (): number => {
+    lastAt = Math.max(lastAt, clock.now());
+    return lastAt;
+  };
+
+  function fromClient(message: unknown): boolean {
+    return each(message, (m) => {
+      if (typeof m.method !== "string") return true;
+      const params = isObject(m.params) ? m.params : {};
+      if (m.method === "notifications/cancelled") cancel(params);
+      if (m.id === undefined || m.id === null) return true;
+      const key = keyOf(m.id);
+      if (m.method === "tools/call") return begin(key, m.id, params);
+      if (m.method === "initialize" || m.method === "server/discover" || m.method === "tools/list") {
+        remember(asked, key, m.method);
+      }
+      if (m.method === "initialize") client = clientOf(params.clientInfo) ?? client;
+      return true;
+    });
+  }
+
+  function fromServer(message: unknown): void {
+    each(message, (m) => {
+      if (m.method !== undefined || m.id === undefined || m.id === null) return true;
+      const key = keyOf(m.id);
+      const result = isObject(m.result) ? m.result : undefined;
+      const question = asked.get(key);
+      if (question !== undefined) {
+        asked.delete(key);
+        if (result) learn(question, result);
+        return true;
+      }
+      const call = calls.get(key);
+      if (call === undefined) return true;
+      if (result) introduce(isObject(result._meta) ? result._meta["io.modelcontextprotocol/serverInfo"] : undefined);
+      finish(key, call, "error" in m ? { via: "error", error: m.error } : { via: "result", result: m.result }, result);
+      return true;
+    });
+  }
+
+  function begin(key: string, id: unknown, params: Message): boolean {
+    const previous = calls.get(key);
+    if (previous) end(key, previous, { class: "unknown", reason: "id_reused" });
+    const [oldest] = calls;
+    if (oldest && calls.size >= maxOpen) end(oldest[0], oldest[1], { class: "unknown", reason: "too_many_open" });
+
+    const meta = isObject(params._meta) ? params._meta : {};
+    const tool = text(params.name, 256) ?? "(none)";
+    const definition = definitions.get(tool);
+    const caller = clientOf(meta["io.modelcontextprotocol/clientInfo"]) ?? client;
+    const args = argumentsOf(params.arguments, definition);
+    const resumed = take(waiting, roundKey(tool, args, params.requestState));
+    const begun: BegunCall = {
+      schema: recordSchema,
+      kind: "call",
+      at: at(),
+      callId: resumed?.begun.callId ?? callId(options.random(17)),
+      attempt: resumed?.begun.attempt ?? 1,
+      principal: options.principal,
+      ...(caller && { client: caller }),
+      tool,
+      ...(definition && { definition: definition.digest }),
+      ...(definition?.annotations && { annotations: definition.annotations }),
+      args,
+      links: linksOf(id, meta),
+    };
+    const guarded = options.intentTools.has(tool) || definition?.annotations?.destructiveHint === true;
+    const durable = sink.begin(begun, guarded ? { ...begun, kind: "intent" } : undefined);
+    const open = { begun, beganUs: clock.elapsedUs() };
+    if (guarded && !durable && options.onSpoolFailure === "closed") {
+      record(open, { class: "denied", reason: "not_recorded" });
+      return false;
+    }
+    calls.set(key, open);
+    return true;
+  }
+
+  function cancel(params: Message): void {
+    const key = keyOf(params.requestId);
+    const call = calls.get(key);
+    if (call) end(key, call, outcomeOf({ via: "cancel", reason: params.reason }));
+  }
+
+  function finish(key: string, call: OpenCall, ending: Ending, result: Message | undefined): void {
+    const outcome = outcomeOf(ending);
+    if (outcome.class === "input_required" && result) {
+      const { tool, args } = call.begun;
+      const next = { ...call, begun: { ...call.begun, attempt: call.begun.attempt + 1 } };
+      const [oldest] = waiting;
+      if (oldest && waiting.size >= maxOpen) abandon(oldest[0], oldest[1]);
+      const round = roundKey(tool, args, result.requestState);
+      const twin = waiting.get(round);
+      if (twin) abandon(round, twin);
+      waiting.set(round, next);
+    }
+    const age = isObject(result?._meta) ? result._meta["tooltrail/dataAgeMs"] : undefined;
+    end(key, call, outcome, {
+      ...(ending.via === "result" && { result: keyedDigest(options.digestKey, ending.result) }),
+      ...(typeof age === "number" && Number.isSafeInteger(age) && age >= 0 && { dataAgeMs: age }),
+    });
+  }
+
+  function end(key: string, call: OpenCall, outcome: Outcome, more: Partial<CallRecord> = {}): void {
+    calls.delete(key);
+    record(call, outcome, more);
+  }
+
+  function record({ begun, beganUs }: OpenCall, outcome: Outcome, more: Partial<CallRecord> = {}): void {
+    sink.end({
+      ...begun,
+      at: at(),
+      final: outcome.class !== "input_required",
+      outcome,
+      durationUs: Math.max(0, Math.round(clock.elapsedUs() - beganUs)),
+      ...more,
+    });
+  }
+
+  /** The client never came back with what the server asked for: the logical call ends here, once. */
+  function abandon(round: string, { begun }: OpenCall): void {
+    waiting.delete(round);
+    sink.end({ ...begun, at: at(), final: true, outcome: { class: "cancelled", reason: "not_resumed" } });
+  }
+
+  function learn(question: "initialize" | "server/discover" | "tools/list", result: Message): void {
+    if (question === "tools/list") {
+      if (Array.isArray(result.tools)) for (const tool of result.tools) define(tool);
+    } else {
+      protocol = text(result.protocolVersion, 32) ?? protocol;
+      introduce(result.serverInfo);
+    }
+    introduce(isObject(result._meta) ? result._meta["io.modelcontextprotocol/serverInfo"] : undefined);
+  }
+
+  /** The first introduction counts: a server cannot become another one in the middle of a session. */
+  function introduce(info: unknown): void {
+    if (server !== undefined || !isObject(info)) return;
+    const name = options.serverId ?? text(info.name, 256);
+    if (name === undefined) return;
+    const version = text(info.version, 128);
+    server = {
+      id: name,
+      ...(version && { version }),
+      ...(options.environment && { environment: options.environment }),
+    };
+    sink.identify(server);
+  }
+
+  function define(tool: unknown): void {
+    const name = isObject(tool) ? text(tool.name, 256) : undefined;
+    if (!isObject(tool) || name === undefined) return;
+    const served = steadyText(tool);
+    const digest = sha256(served);
+    const annotations = annotationsOf(tool.annotations);
+    if (definitions.size >= maxDefinitions && !definitions.has(name)) return;
+    definitions.set(name, { digest, inputSchema: tool.inputSchema, ...(annotations && { annotations }) });
+    guarding ||= annotations?.destructiveHint === true;
+    if (published.has(name + digest) || published.size >= 2 * maxDefinitions) return;
+    published.add(name + digest);
+    const bytes = Buffer.byteLength(served);
+    sink.write({
+      schema: recordSchema,
+      kind: "definition",
+      at: at(),
+      tool: name,
+      digest,
+      bytes,
+      ...(fitsIntoBatch(served) && { text: served }),
+      ...(annotations && { annotations }),
+    });
+  }
+
+  function argumentsOf(value: unknown, definition: Definition | undefined): Sealed {
+    const given = value ?? {};
+    const shape = shapeOf(given, definition?.inputSchema);
+    const small = canonical(shape).length <= maxShapeLength;
+    return { ...keyedDigest(options.digestKey, given), shape: small ? shape : "object" };
+  }
+
+  function linksOf(id: unknown, meta: Message): Links {
+    const traceparent = text(meta.traceparent, 64);
+    const version = text(meta["io.modelcontextprotocol/protocolVersion"], 32) ?? protocol;
+    const requestId = text(String(id), 128);
+    return {
+      ...(requestId && { requestId }),
+      ...(traceparent && traceparentPattern.test(traceparent) && { traceparent }),
+      ...(version && { protocol: version }),
+    };
+  }
+
+  return {
+    fromClient,
+    fromServer,
+    guards: () => guarding,
+    unparsed() {
+      sink.write({ schema: recordSchema, kind: "lifecycle", at: at(), event: "unparsed", count: 1 });
+    },
+    close(ending) {
+      for (const [key, call] of calls) end(key, call, outcomeOf(ending));
+      for (const [round, call] of waiting) abandon(round, call);
+    },
+  };
+}
+
+const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+const isObject = (value: unknown): value is Message =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A batch of JSON-RPC (2025-03-26) is an array of messages. @returns false where any answer was false. */
+const each = (message: unknown, see: (message: Message) => boolean): boolean =>
+  (Array.isArray(message) ? message : [message]).filter(isObject).map(see).every(Boolean);
+
+/** JSON-RPC ids 1 and "1" are two. */
+const keyOf = (id: unknown): string => JSON.stringify(id) ?? "";
+
+/** Text from outside, cut to what a record takes. Lone surrogates have no canonical form. */
+const text = (value: unknown, max: number): string | undefined =>
+  typeof value === "string" && value !== "" ? value.slice(0, max).toWellFormed() : undefined;
+
+function clientOf(info: unknown): Client | undefined {
+  if (!isObject(info)) return undefined;
+  const name = text(info.name, 256);
+  const version = text(info.version, 128);
+  return name === undefined ? undefined : { name, ...(version && { version }) };
+}
+
+function annotationsOf(value: unknown): Annotations | undefined {
+  if (!isObject(value)) return undefined;
+  const hints = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] as const;
+  const found = hints.filter((hint) => typeof value[hint] === "boolean").map((hint) => [hint, value[hint]]);
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+/** A round is recognised by what it repeats: the tool, the arguments, and the server's opaque state. */
+const roundKey = (tool: string, args: Sealed | undefined, state: unknown): string =>
+  sha256(`${tool}\n${args?.digest}\n${typeof state === "string" ? state : ""}`);
+
+function take<V>(map: Map<string, V>, key: string): V | undefined {
+  const value = map.get(key);
+  map.delete(key);
+  return value;
+}
+
+function remember<V>(map: Map<string, V>, key: string, value: V): void {
+  const [oldest] = map.keys();
+  if (oldest !== undefined && map.size >= maxOpen) map.delete(oldest);
+  map.set(key, value);
+}
+
+function fitsIntoBatch(served: string): boolean {
+  const bytes = Buffer.byteLength(JSON.stringify(served));
+  if (bytes > maxDefinitionRecordBytes - 1_024) return false;
+  return bytes <= maxPackedDefinitionBytes || gzipSync(served).length <= maxPackedDefinitionBytes;
+}

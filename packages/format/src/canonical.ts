@@ -1,0 +1,40 @@
+import { createHash, createHmac } from "node:crypto";
+import canonicalize from "canonicalize";
+
+/**
+ * RFC 8785 (JCS): one spelling for one value.
+ *
+ * @param value JSON data. A member that is `undefined` is left out.
+ * @throws Error where the value has a lone surrogate, NaN, an infinity or a cycle: such a value has no canonical bytes.
+ */
+export function canonical(value: unknown): string {
+  const text = canonicalize(value);
+  if (text === undefined) throw new Error("Only JSON data has canonical bytes.");
+  return text;
+}
+
+/** SHA-256, lower-case hex. Strings are hashed as UTF-8. */
+export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
+
+/** HMAC-SHA256, raw. */
+export const hmac = (key: Uint8Array, data: string | Uint8Array): Buffer =>
+  createHmac("sha256", key).update(data).digest();
+
+/**
+ * Keyed digest of a value that is not stored: equal values compare equal, and nobody without the key can confirm a guess.
+ *
+ * The bytes are canonical, so a tap that sees text and an SDK that sees objects agree.
+ */
+export function keyedDigest(key: Uint8Array, value: unknown): { digest: string; bytes: number } {
+  const text = steadyText(value);
+  return { digest: `hmac-sha256:${hmac(key, text).toString("hex")}`, bytes: Buffer.byteLength(text) };
+}
+
+/** The canonical text, or for data that has none (a lone surrogate) what `JSON.stringify` makes of it. Never throws on parsed JSON. */
+export function steadyText(value: unknown): string {
+  try {
+    return canonical(value);
+  } catch {
+    return JSON.stringify(value) ?? "null";
+  }
+}

@@ -1,0 +1,62 @@
+export {
+  type BatchHeaders,
+  batchSchema,
+  bodyLines,
+  checkSeal,
+  type Envelope,
+  type Fault,
+  firstPrev,
+  headersHash,
+  type Identity,
+  identityOf,
+  maxBatchRecords,
+  maxBatchSpanMs,
+  maxBodyBytes,
+  maxEnvelopeBytes,
+  maxPackedBytes,
+  open,
+  pack,
+  recordLine,
+  seal,
+} from "./batch.ts";
+export { canonical, keyedDigest, sha256, steadyText } from "./canonical.ts";
+export { busName, detailTypes, eventSource, isForIngest } from "./events.ts";
+export {
+  callId,
+  parseRecordId,
+  plainEmitterId,
+  pseudonym,
+  quarantineId,
+  type RecordPlace,
+  recordId,
+} from "./ids.ts";
+export type { PlainEvent } from "./plain-event.ts";
+export {
+  type Annotations,
+  type AuditRecord,
+  type CallRecord,
+  type Client,
+  type ControlRecord,
+  type DefinitionRecord,
+  type IntentRecord,
+  type LifecycleRecord,
+  type Links,
+  maxDefinitionRecordBytes,
+  maxRecordBytes,
+  type Outcome,
+  type OutcomeClass,
+  type OutcomeReason,
+  outcomeClasses,
+  outcomeReasons,
+  type Principal,
+  type PrincipalName,
+  type RecordKind,
+  recordKinds,
+  recordSchema,
+  type Sealed,
+  type ServerRef,
+  type Shape,
+  type Sides,
+} from "./record.ts";
+export { shapeOf } from "./shape.ts";
+export { upcast } from "./upcast.ts";

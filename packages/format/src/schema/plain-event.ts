@@ -1,0 +1,24 @@
+import * as z from "zod";
+import { outcomeClasses } from "../record.ts";
+import { server } from "./batch.ts";
+import { client, outcome, timeMs, toolName, traceparent } from "./record.ts";
+
+const subject = z.string().min(1).max(512);
+
+/** The detail of an `MCP Tool Call` event. */
+export const plainEvent = z.strictObject({
+  server: server.shape.id,
+  tool: toolName,
+  outcome: z.union([z.enum(outcomeClasses), outcome]),
+  id: z.string().min(1).max(256).optional(),
+  principal: z.union([subject, z.strictObject({ issuer: z.string().max(512).optional(), subject })]).optional(),
+  at: z.union([z.iso.datetime({ offset: true }), timeMs]).optional(),
+  durationUs: z.int().min(0).optional(),
+  version: server.shape.version,
+  environment: server.shape.environment,
+  traceparent: traceparent.optional(),
+  sessionId: z.string().min(1).max(256).optional(),
+  requestId: z.string().min(1).max(128).optional(),
+  tenant: z.string().min(1).max(128).optional(),
+  client: client.optional(),
+});

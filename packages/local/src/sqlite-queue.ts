@@ -1,0 +1,94 @@
+import type { DatabaseSync } from "node:sqlite";
+import { guarded } from "./sqlite.ts";
+
+export interface Message {
+  readonly id: number;
+  readonly messageId: string;
+  readonly body: string;
+  readonly sentAtMs: number;
+  /** How often it has been delivered, this time included. */
+  readonly receives: number;
+}
+
+/**
+ * What SQS is on AWS: a message stays until it is deleted, and is seen again when its visibility ends. At least once, oldest first
+ * as far as visibility allows.
+ */
+export interface Queue {
+  /** All of them or, where it throws, none. */
+  send(messages: readonly { messageId: string; body: string }[], nowMs: number): void;
+  /** Hides what it returns until `visibleAtMs`. At most `limit` messages, and more than one only up to `maxBytes`. */
+  receive(limit: number, maxBytes: number, nowMs: number, visibleAtMs: number): Message[];
+  delete(ids: readonly number[]): void;
+  /** Shows a message again at a time. */
+  release(id: number, visibleAtMs: number): void;
+  /** When the next message can be seen; undefined where there is none. */
+  nextVisibleAtMs(): number | undefined;
+}
+
+export function sqliteQueue(db: DatabaseSync): Queue {
+  const insert = db.prepare(
+    "INSERT INTO queue (message_id, body, sent_at, visible_at, receives) VALUES (?, ?, ?, ?, 0)",
+  );
+  const visible = db.prepare("SELECT * FROM queue WHERE visible_at <= ? ORDER BY visible_at, id LIMIT ?");
+  const hide = db.prepare("UPDATE queue SET visible_at = ?, receives = receives + 1 WHERE id = ?");
+  const remove = db.prepare("DELETE FROM queue WHERE id = ?");
+  const show = db.prepare("UPDATE queue SET visible_at = ? WHERE id = ?");
+  const next = db.prepare("SELECT min(visible_at) AS at FROM queue");
+  // Whoever held messages is dead: this process alone has the folder.
+  db.exec("UPDATE queue SET visible_at = 0 WHERE visible_at > 0");
+
+  const transaction = <T>(run: () => T): T =>
+    guarded(() => {
+      db.exec("BEGIN IMMEDIATE");
+      try {
+        const result = run();
+        db.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (db.isTransaction) db.exec("ROLLBACK");
+        throw error;
+      }
+    });
+
+  return {
+    send: (messages, nowMs) =>
+      transaction(() => {
+        for (const { messageId, body } of messages) insert.run(messageId, body, nowMs, nowMs);
+      }),
+    receive: (limit, maxBytes, nowMs, visibleAtMs) =>
+      transaction(() => {
+        const messages: Message[] = [];
+        let bytes = 0;
+        for (const row of visible.all(nowMs, limit) as unknown as Row[]) {
+          bytes += row.body.length;
+          if (messages.length > 0 && bytes > maxBytes) break;
+          hide.run(visibleAtMs, row.id);
+          messages.push(messageOf(row));
+        }
+        return messages;
+      }),
+    delete: (ids) =>
+      transaction(() => {
+        for (const id of ids) remove.run(id);
+      }),
+    release: (id, visibleAtMs) => void guarded(() => show.run(visibleAtMs, id)),
+    nextVisibleAtMs: () => (guarded(() => next.get()) as { at: number | null }).at ?? undefined,
+  };
+}
+
+interface Row {
+  readonly id: number;
+  readonly message_id: string;
+  readonly body: string;
+  readonly sent_at: number;
+  readonly receives: number;
+}
+
+const messageOf = ({ id, message_id, body, sent_at, receives }: Row): Message => ({
+  id,
+  messageId: message_id,
+  body,
+  sentAtMs: sent_at,
+  receives: receives + 1,
+});

@@ -1,0 +1,45 @@
+import { basename } from "node:path";
+import { type Emitter, type EmitterOptions, openEmitter } from "@tooltrail/emitter";
+import { withoutNpm } from "./environment.ts";
+import { type Exit, relay } from "./relay.ts";
+
+export { loopbackBus } from "@tooltrail/emitter";
+export type { Exit };
+
+export type ProxyOptions = Omit<EmitterOptions, "fallbackServer"> & {
+  readonly command: string;
+  readonly args: readonly string[];
+};
+
+/**
+ * Runs a stdio MCP server behind the proxy until it ends.
+ *
+ * @returns how the server ended.
+ * @throws an `fs` error where the spool cannot be made, and a `spawn` error where the command cannot be started.
+ */
+export async function runProxy(options: ProxyOptions): Promise<Exit> {
+  const emitter = await openEmitter({ ...options, fallbackServer: basename(options.command) }).catch((error: Error) => {
+    if (options.onSpoolFailure === "closed") throw error;
+    process.stderr.write(`tooltrail: calls are NOT recorded: ${error.message}\n`);
+    return deafEmitter;
+  });
+  try {
+    return await relay({
+      command: options.command,
+      args: options.args,
+      env: withoutNpm(process.env),
+      tracker: emitter.tracker,
+      holdsFrames: options.onSpoolFailure === "closed",
+      stdin: process.stdin,
+      stdout: process.stdout,
+    });
+  } finally {
+    await emitter.stop();
+  }
+}
+
+/** Where there is no spool and the operator prefers calls to records. */
+const deafEmitter: Emitter = {
+  tracker: { fromClient: () => true, fromServer() {}, guards: () => false, unparsed() {}, close() {} },
+  stop: () => Promise.resolve(),
+};
