@@ -54,6 +54,7 @@ export function openDatabase(dataDir: string, fsync: boolean): DatabaseSync {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = ${fsync ? "FULL" : "NORMAL"};
       PRAGMA secure_delete = ON;
+      PRAGMA recursive_triggers = ON; -- else REPLACE deletes past the triggers
       BEGIN IMMEDIATE;
       ${schema}
       COMMIT;

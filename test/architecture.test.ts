@@ -1,0 +1,106 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { builtinModules } from "node:module";
+import { describe, expect, test } from "vitest";
+
+/** Who may import which of ours: DESIGN section 5, as data. `functions` come with the local adapter set. */
+const mayImport: { readonly [room: string]: readonly string[] } = {
+  format: [],
+  core: ["format", "format/schema"],
+  local: ["core", "format"],
+  api: ["core", "format"],
+  emitter: ["format", "format/keys"],
+  proxy: ["emitter", "format"],
+  cli: ["format", "format/keys", "proxy", "api/types"],
+  functions: ["core", "api", "format", "format/keys", "local"],
+};
+
+/** Rooms that decide and do not act. What the world gives comes in through ports. */
+const pure = ["core"];
+const allowedBuiltins: { readonly [room: string]: readonly string[] } = {
+  core: [],
+  format: ["node:crypto", "node:zlib", "node:util"],
+};
+/** The one file of format that reads files: a subpath of its own, so that nobody gets it without asking. */
+const keyFiles = "packages/format/src/keys.ts";
+const awsTypes = ["functions", "local"];
+
+interface Source {
+  readonly room: string;
+  readonly file: string;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+const sources: Source[] = globSync(["packages/*/src/**/*.ts", "functions/**/*.ts"])
+  .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("/publish.ts"))
+  .map((file) => {
+    const text = readFileSync(file, "utf8");
+    const room = file.startsWith("functions/") ? "functions" : (file.split("/")[1] ?? "");
+    const imports = [...text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, name = ""]) => name);
+    return { room, file, text, imports };
+  });
+
+test("there are sources in every room, and every room is in the table", () => {
+  expect([...new Set(sources.map(({ room }) => room))].sort()).toEqual(Object.keys(mayImport).sort());
+});
+
+describe.each(sources)("$file", ({ room, file, text, imports }) => {
+  test("imports only what its room may", () => {
+    const ours = imports
+      .filter((name) => name.startsWith("@tooltrail/"))
+      .map((name) => name.slice("@tooltrail/".length));
+    const allowed = mayImport[room] ?? [];
+    const refused = ours.filter((name) => !allowed.includes(name) && !allowed.includes(subpathOf(name)));
+    expect(refused).toEqual([]);
+  });
+
+  test("reaches into no other room by a path", () => {
+    expect(imports.filter((name) => name.startsWith("../../"))).toEqual([]);
+  });
+
+  test("has the packages that it imports", () => {
+    const manifest = JSON.parse(
+      readFileSync(room === "functions" ? "package.json" : `packages/${room}/package.json`, "utf8"),
+    );
+    const wanted = imports
+      .filter((name) => !name.startsWith(".") && !name.startsWith("#") && !isBuiltin(name))
+      .map((name) =>
+        name
+          .split("/")
+          .slice(0, name.startsWith("@") ? 2 : 1)
+          .join("/"),
+      )
+      .filter((name) => name !== "aws-lambda"); // types alone
+    expect(wanted.filter((name) => manifest.dependencies?.[name] === undefined)).toEqual([]);
+  });
+
+  if (pure.includes(room)) {
+    test("takes time, chance and configuration from its ports", () => {
+      expect(text).not.toMatch(/Date\.now\(|Math\.random\(|process\.|new Date\(\)|setTimeout|setInterval/);
+    });
+  }
+
+  const builtins = allowedBuiltins[room];
+  if (builtins && file !== keyFiles) {
+    test("does no I/O", () => {
+      expect(imports.filter((name) => isBuiltin(name) && !builtins.includes(name))).toEqual([]);
+    });
+  }
+
+  if (!awsTypes.includes(room)) {
+    test("knows nothing of Lambda's events", () => expect(imports).not.toContain("aws-lambda"));
+  }
+});
+
+/** Every module of core and local is an entry of its own (`core/ingest`); the subpaths in the table are apart on purpose. */
+const subpathOf = (name: string): string => {
+  const [room = ""] = name.split("/");
+  return ["core", "local"].includes(room) ? room : name;
+};
+
+const isBuiltin = (name: string): boolean => name.startsWith("node:") || builtinModules.includes(name);
+
+test("no room is empty, and none is missing from the design's table", () => {
+  for (const room of Object.keys(mayImport))
+    expect(existsSync(room === "functions" ? "functions" : `packages/${room}/README.md`)).toBe(true);
+});

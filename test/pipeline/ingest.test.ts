@@ -1,0 +1,365 @@
+import { gzipSync } from "node:zlib";
+import { createAudit } from "@tooltrail/core/audit";
+import { type Ingested, ingest } from "@tooltrail/core/ingest";
+import { queryRecords, readRecord } from "@tooltrail/core/query";
+import { bodyLines, canonical, type Envelope, headersHash, sha256 } from "@tooltrail/format";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { adapterSets, type OpenPorts } from "../support/adapters.ts";
+import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
+import { everyFault, faulty } from "../support/faults.ts";
+
+describe.each(adapterSets)("ingest on %s", (_, open) => {
+  let ports: OpenPorts;
+  beforeEach(() => {
+    ports = open();
+  });
+  afterEach(() => ports.close());
+
+  const calls = async () => (await queryRecords(ports, { kind: "call" }, { limit: 100 })).records;
+  const quarantined = () => ports.quarantine.list({ limit: 100 });
+
+  describe("a signed batch", () => {
+    test("is stored as it came, and its names beside it", async () => {
+      const envelope = await anEnvelope();
+      expect(await ingest(ports, aMessage(envelope))).toMatchObject({ outcome: "stored" });
+      const stored = await ports.ledger.read(envelope.headers.emitter, 0);
+      expect(stored).toMatchObject({
+        headers: envelope.headers,
+        sig: envelope.sig,
+        body: envelope.body,
+        account: "000000000000",
+      });
+      expect(stored?.receivedAtMs).toBe(ports.clock.nowMs);
+      expect(await calls()).toMatchObject([
+        { tool: "echo", sealed: true, principal: { subject: "os:ada@workstation" }, server: { id: "files" } },
+      ]);
+      expect(bodyLines(stored?.body ?? "")?.join()).not.toContain("ada");
+    });
+
+    test("delivered again, in any order, is stored once", async () => {
+      const first = await anEnvelope();
+      const second = await anEnvelope({ seq: 1, prev: headersHash(first.headers) });
+      const outcomes: string[] = [];
+      for (const envelope of [second, first, second, first])
+        outcomes.push((await ingest(ports, aMessage(envelope))).outcome);
+      expect(outcomes).toEqual(["stored", "stored", "duplicate", "duplicate"]);
+      expect(await calls()).toHaveLength(2);
+    });
+
+    test("with other content under a taken number is refused, quarantined whole, and seen", async () => {
+      await ingest(ports, aMessage(await anEnvelope()));
+      const message = aMessage(await anEnvelope({ records: [aCall({ tool: "forged" })] }));
+      expect(await ingest(ports, message)).toMatchObject({ outcome: "quarantined", reason: "conflict" });
+      expect(await quarantined()).toMatchObject([{ reason: "conflict", body: message }]);
+      expect((await calls()).map((call) => "tool" in call && call.tool)).toEqual(["echo"]);
+    });
+  });
+
+  describe("what is refused", () => {
+    const alter = (change: (envelope: Envelope) => unknown) => async (): Promise<string> =>
+      aMessage(change(await anEnvelope()));
+    const lines = (...records: unknown[]): string =>
+      gzipSync(records.map((r) => `${typeof r === "string" ? r : canonical(r)}\n`).join("")).toString("base64");
+    const resealed =
+      (records: readonly unknown[], more: object = {}) =>
+      async (): Promise<string> =>
+        aMessage(await anEnvelope({ ...more, records: records as never }));
+
+    const cases: readonly (readonly [string, string, RegExp, () => Promise<string>])[] = [
+      ["a message that is not JSON", "not_json", /EventBridge event/, async () => "{"],
+      ["an event without a source", "not_json", /source/, async () => JSON.stringify({ id: "1", "detail-type": "x" })],
+      [
+        "an unknown detail-type",
+        "unknown_type",
+        /"MCP tool call" is none/,
+        async () => aMessage({}, { detailType: "MCP tool call" }),
+      ],
+      [
+        "a batch of a version from the future",
+        "unknown_type",
+        /tooltrail.batch\/2/,
+        async () => aMessage({}, { detailType: "tooltrail.batch/2" }),
+      ],
+      ["a batch without a signature", "invalid", /^detail\.sig: /, alter(({ sig: _, ...rest }) => rest)],
+      [
+        "a batch with an unknown header",
+        "invalid",
+        /headers/,
+        alter((e) => ({ ...e, headers: { ...e.headers, extra: 1 } })),
+      ],
+      [
+        "a batch signed by another key",
+        "bad_signature",
+        /^sig: /,
+        async () => {
+          const [mine, other] = [await anEnvelope(), await anEnvelope({ identity: anIdentity(2) })];
+          return aMessage({ ...mine, sig: other.sig });
+        },
+      ],
+      [
+        "a batch in another emitter's name",
+        "emitter_mismatch",
+        /^headers\.emitter/,
+        async () => aMessage(await anEnvelope({ identity: { ...anIdentity(2), emitter: anIdentity(1).emitter } })),
+      ],
+      [
+        "a batch with a flipped byte",
+        "body_altered",
+        /^body: /,
+        alter((e) => ({ ...e, body: e.body.replace(/.(?=.{8}$)/, (c) => (c === "A" ? "B" : "A")) })),
+      ],
+      [
+        "a batch whose names were changed",
+        "sides_altered",
+        /^sides: /,
+        alter((e) => ({ ...e, sides: { principals: {} } })),
+      ],
+      [
+        "a batch whose names are under no pseudonym",
+        "invalid",
+        /sides\.principals/,
+        alter((e) => ({ ...e, sides: { principals: { ada: { issuer: "", subject: "x" } } } })),
+      ],
+      ["a body that is none", "invalid", /^detail\.body/, alter((e) => ({ ...e, body: "%%%" }))],
+      [
+        "a body that is not gzip",
+        "body_unreadable",
+        /gzip/,
+        async () => {
+          const e = await anEnvelope();
+          return aMessage(await reseal(e, Buffer.from("no gzip").toString("base64")));
+        },
+      ],
+      [
+        "a body with another count",
+        "count_wrong",
+        /count/,
+        async () => aMessage(await reseal(await anEnvelope(), lines(aCall(), aCall()))),
+      ],
+      [
+        "a body that is not canonical",
+        "not_canonical",
+        /RFC 8785/,
+        async () => aMessage(await reseal(await anEnvelope(), lines('{"b":1,"a":2}'))),
+      ],
+      ["a record with an unknown member", "invalid", /^record 0: .*surprise/, resealed([{ ...aCall(), surprise: 1 }])],
+      ["a record of another kind", "invalid", /^record 1\.kind/, resealed([aCall(), { ...aCall(), kind: "mystery" }])],
+      [
+        "a record of a version from the future",
+        "invalid",
+        /^record 0\.schema/,
+        resealed([{ ...aCall(), schema: "tooltrail.record/2" }]),
+      ],
+      [
+        "a record that is too large",
+        "too_large",
+        /^record 0: \d+ bytes/,
+        resealed([
+          aCall({
+            args: {
+              digest: `hmac-sha256:${"0".repeat(64)}`,
+              bytes: 1,
+              shape: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${i}${"k".repeat(200)}`, "string"])),
+            },
+          }),
+        ]),
+      ],
+      ["records too far apart", "times_wrong", /ms apart/, resealed([aCall({ at: 1 }), aCall({ at: 600_002 })])],
+      [
+        "a plain event without a tool",
+        "invalid",
+        /^detail\.tool: /,
+        async () => aPlainMessage({ server: "s", outcome: "ok" }),
+      ],
+      [
+        "a plain event with a mistyped member",
+        "invalid",
+        /durationMs/,
+        async () => aPlainMessage({ server: "s", tool: "t", outcome: "ok", durationMs: 3 }),
+      ],
+      [
+        "a plain event with an unknown outcome",
+        "invalid",
+        /^detail\.outcome/,
+        async () => aPlainMessage({ server: "s", tool: "t", outcome: "fine" }),
+      ],
+      [
+        "a plain event before 1970",
+        "invalid",
+        /^detail\.at/,
+        async () => aPlainMessage({ server: "s", tool: "t", outcome: "ok", at: "1969-01-01T00:00:00Z" }),
+      ],
+    ];
+
+    test.each(cases)(
+      "%s is quarantined as %s, whole, and the reason names the field",
+      async (_name, reason, detail, make) => {
+        const message = await make();
+        expect(await ingest(ports, message)).toMatchObject({ outcome: "quarantined", reason });
+        const entries = await quarantined();
+        expect(entries).toMatchObject([{ reason, body: message }]);
+        expect(entries[0]?.detail).toMatch(detail);
+        expect(await calls()).toEqual([]);
+        await ingest(ports, message);
+        expect(await quarantined()).toEqual(entries);
+      },
+    );
+
+    /** The same headers around another body, hash and signature made good. */
+    async function reseal(envelope: Envelope, body: string): Promise<Envelope> {
+      const { sign } = await import("node:crypto");
+      const headers = { ...envelope.headers, bodySha256: sha256(body) };
+      return {
+        ...envelope,
+        headers,
+        body,
+        sig: sign(null, Buffer.from(canonical(headers)), anIdentity().privateKey).toString("base64"),
+      };
+    }
+  });
+
+  describe("a plain event", () => {
+    const said = {
+      server: "billing",
+      tool: "refund",
+      outcome: "ok",
+      principal: "grace",
+      version: "2",
+      durationUs: 12,
+    } as const;
+
+    test("becomes one unsigned record whose principal is a pseudonym", async () => {
+      expect(await ingest(ports, aPlainMessage(said))).toMatchObject({ outcome: "stored" });
+      const [call] = await calls();
+      expect(call).toMatchObject({
+        sealed: false,
+        tool: "refund",
+        at: Date.parse("2026-11-22T23:00:00Z"),
+        durationUs: 12,
+        final: true,
+        attempt: 1,
+        server: { id: "billing", version: "2" },
+        principal: { ref: expect.stringMatching(/^p_/), subject: "grace", method: "claimed", verified: false },
+      });
+      const stored = await ports.ledger.newestFirst({ limit: 1 });
+      expect(JSON.stringify(stored) + bodyLines(stored[0]?.body ?? "")).not.toContain("grace");
+    });
+
+    test.each([
+      [
+        "the same EventBridge event delivered twice",
+        aPlainMessage(said, { id: "e1" }),
+        aPlainMessage(said, { id: "e1" }),
+        1,
+      ],
+      [
+        "a producer's retry with its own id, later",
+        aPlainMessage({ ...said, id: "r1" }, { time: "2026-11-22T23:00:00Z" }),
+        aPlainMessage({ ...said, id: "r1" }, { time: "2026-11-22T23:00:09Z" }),
+        1,
+      ],
+      ["two events without an id", aPlainMessage(said), aPlainMessage(said), 2],
+      [
+        "the same id from two sources",
+        aPlainMessage({ ...said, id: "r1" }, { source: "a" }),
+        aPlainMessage({ ...said, id: "r1" }, { source: "b" }),
+        2,
+      ],
+    ])("%s", async (_name, one, two, stored) => {
+      await ingest(ports, one);
+      await ingest(ports, two);
+      expect(await calls()).toHaveLength(stored);
+      expect(await quarantined()).toEqual([]);
+    });
+
+    test("with the same id and other words is a conflict", async () => {
+      await ingest(ports, aPlainMessage({ ...said, id: "r1" }));
+      expect(await ingest(ports, aPlainMessage({ ...said, id: "r1", outcome: "tool_error" }))).toMatchObject({
+        reason: "conflict",
+      });
+    });
+
+    test.each([
+      ["2026-11-22T20:00:00-03:00", Date.parse("2026-11-22T23:00:00Z")],
+      [1_800_000_000_123, 1_800_000_000_123],
+    ])("with the time %s is at that time", async (at, ms) => {
+      await ingest(ports, aPlainMessage({ ...said, at }));
+      expect((await calls())[0]?.at).toBe(ms);
+    });
+  });
+
+  test("a quarantined message that has become valid is stored when it is ingested again", async () => {
+    const message = aPlainMessage(await Promise.resolve({ server: "s", tool: "t", outcome: "ok" }));
+    await ports.quarantine.put({ id: "qua_x", reason: "poison", detail: "", body: message, receivedAtMs: 1 });
+    const entry = await ports.quarantine.read("qua_x");
+    expect(await ingest(ports, entry?.body ?? "")).toMatchObject({ outcome: "stored" });
+  });
+
+  test("every fault of every port: the next delivery makes it good, once", async () => {
+    const faults = everyFault(ports).filter(({ method }) => ["append", "put"].includes(method));
+    expect(faults).toHaveLength(6);
+    for (const [i, fault] of faults.entries()) {
+      const good = aMessage(await anEnvelope({ seq: i }));
+      const bad = aMessage({}, { detailType: `unknown ${i}` });
+      const broken = faulty(ports, fault);
+      const attempt = async (): Promise<(Ingested | "thrown")[]> =>
+        Promise.all([good, bad].map((message) => ingest(broken, message).catch((): "thrown" => "thrown")));
+      expect(
+        (await attempt()).filter((answer) => answer === "thrown"),
+        JSON.stringify(fault),
+      ).toHaveLength(1);
+      expect(await attempt()).not.toContain("thrown");
+      expect(broken.hits()).toBeGreaterThan(1);
+    }
+    ports = ports.reopen();
+    expect((await calls()).length).toBe(faults.length);
+    expect((await quarantined()).length).toBe(faults.length);
+  });
+
+  describe("tooltrail's own records", () => {
+    const caller = { issuer: "os", subject: "os:ada@workstation", method: "token", verified: true } as const;
+
+    test("are a signed chain, one a read, with the reader's pseudonym", async () => {
+      const audit = createAudit(ports, anIdentity(9), "000000000000");
+      await Promise.all(["a", "b", "c"].map((tool) => audit(caller, "records.query", { tool })));
+      const batches = await Promise.all([0, 1, 2].map((seq) => ports.ledger.read(anIdentity(9).emitter, seq)));
+      const headers = batches.map((batch) => batch?.headers as Envelope["headers"]);
+      expect(headers[1]?.prev).toBe(headersHash(headers[0] as Envelope["headers"]));
+      expect(headers[2]?.prev).toBe(headersHash(headers[1] as Envelope["headers"]));
+      const { records } = await queryRecords(ports, { kind: "control" }, { limit: 10 });
+      expect(records).toMatchObject(
+        ["c", "b", "a"].map((tool) => ({
+          action: "records.query",
+          params: { tool },
+          principal: { subject: caller.subject },
+        })),
+      );
+    });
+
+    test.each(["failed", "failed but persisted"] as const)(
+      "one that %s is written again before the next, and none is doubled",
+      async (kind) => {
+        const audit = createAudit(
+          faulty(ports, { port: "ledger", method: "append", kind }),
+          anIdentity(9),
+          "000000000000",
+        );
+        await expect(audit(caller, "records.query", { n: "1" })).rejects.toThrow();
+        await audit(caller, "records.query", { n: "2" });
+        const { records } = await queryRecords(ports, { kind: "control" }, { limit: 10 });
+        expect(records.map((record) => record.kind === "control" && record.params.n)).toEqual(["2", "1"]);
+        expect(await quarantined()).toEqual([]);
+      },
+    );
+  });
+
+  test("a record is read by its id, and what is no id finds nothing", async () => {
+    await ingest(ports, aMessage(await anEnvelope({ records: [aCall(), aCall({ tool: "second" })] })));
+    const [call] = (await calls()).filter((record) => "tool" in record && record.tool === "second");
+    expect(call?.id).toBe(`rec_${anIdentity().emitter}_0_1`);
+    expect(await readRecord(ports, call?.id ?? "")).toEqual(call);
+    for (const id of ["", "rec_x", `rec_${anIdentity().emitter}_0_2`, `rec_${anIdentity().emitter}_1_0`]) {
+      expect(await readRecord(ports, id)).toBeUndefined();
+    }
+  });
+});
