@@ -4,6 +4,7 @@ import {
   maxBatchSpanMs,
   type Principal,
   parseRecordId,
+  pseudonym,
   type RecordKind,
   recordId,
   upcast,
@@ -103,9 +104,14 @@ export async function readRecord({ ledger, principals }: Ports, id: string): Pro
   return view;
 }
 
-/** The pseudonyms that a reader means by a pseudonym or a subject. */
-export const principalRefs = async ({ principals }: Ports, said: string): Promise<string[]> =>
-  /^p_[a-z2-7]{26}$/.test(said) ? [said] : principals.refsOf(said);
+/**
+ * The pseudonyms that a reader means by a pseudonym or a subject: those that are known by that name, and the one that a plain event's
+ * bare name gets, which can be told even when the name has been forgotten.
+ */
+export async function principalRefs({ principals, surroundings }: Ports, said: string): Promise<string[]> {
+  if (/^p_[a-z2-7]{26}$/.test(said)) return [said];
+  return [...new Set([...(await principals.refsOf(said)), pseudonym(surroundings.digestKey, "", said)])];
+}
 
 interface Order {
   readonly at: number;

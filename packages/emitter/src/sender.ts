@@ -44,7 +44,7 @@ export function createSender(options: {
       failures = sound ? 0 : failures + 1;
       if (sound) continue;
       awake = true;
-      await pause(options.random() * Math.min(maxWaitMs, 250 * 2 ** failures));
+      await pause(waitMs(failures, options.random()));
     }
   }
 
@@ -99,6 +99,9 @@ export function createSender(options: {
     },
   };
 }
+
+/** Full jitter: anything up to the bound, which doubles from 0.5 to 30 s. `chance` is from 0 to 1. */
+export const waitMs = (failures: number, chance: number): number => chance * Math.min(maxWaitMs, 250 * 2 ** failures);
 
 async function nextBatches(dir: string): Promise<{ seq: number; detail: string }[]> {
   const batches: { seq: number; detail: string }[] = [];

@@ -1,0 +1,84 @@
+import { createAudit } from "@tooltrail/core/audit";
+import type { Ports } from "@tooltrail/core/ports";
+import { bodyLines } from "@tooltrail/format";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { adapterSets, type OpenPorts } from "../../../test/support/adapters.ts";
+import { anIdentity, aStoredBatch } from "../../../test/support/batches.ts";
+import { faulty } from "../../../test/support/faults.ts";
+import { createApi } from "./app.ts";
+import { parseTime } from "./parameters.ts";
+
+let ports: OpenPorts;
+beforeEach(async () => {
+  ports = (adapterSets[0] as (typeof adapterSets)[number])[1]();
+  await ports.ledger.append(await aStoredBatch());
+});
+afterEach(() => ports.close());
+
+function appOn(some: Ports, errors: Error[] = []) {
+  const audit = createAudit(some, anIdentity(9), "0");
+  return createApi({
+    ports: () => some,
+    audit: () => audit,
+    callerOf: () => ({ issuer: "os", subject: "os:ada@workstation", method: "token", verified: true }),
+    onError: (error) => errors.push(error),
+  });
+}
+
+const anyRecord = `/v1/records/rec_${"a".repeat(26)}_0_0`;
+
+test.each(["/v1/records", "/v1/quarantine", anyRecord])(
+  "GET %s is not answered when its audit record cannot be written",
+  async (path) => {
+    const errors: Error[] = [];
+    const response = await appOn(faulty(ports, { port: "ledger", method: "append", kind: "failed" }), errors).request(
+      path,
+    );
+    expect(response.status).toBe(503);
+    expect(Object.keys((await response.json()) as object)).toEqual(["error"]);
+    expect(errors).toHaveLength(1);
+  },
+);
+
+test("a replay that fails halfway is not lost and can be done again", async () => {
+  const body = "{";
+  await ports.quarantine.put({ id: "qua_a", reason: "poison", detail: "", body, receivedAtMs: 1 });
+  const broken = faulty(ports, { port: "quarantine", method: "put", kind: "failed" });
+  expect((await appOn(broken).request("/v1/quarantine/qua_a/replay", { method: "POST" })).status).toBe(503);
+  expect(await ports.quarantine.read("qua_a")).toBeDefined();
+});
+
+test("errors name what was wrong and never what is inside", async () => {
+  const errors: Error[] = [];
+  const app = appOn(faulty(ports, { port: "ledger", method: "newestFirst", kind: "failed" }), errors);
+  expect(await (await app.request("/v1/records?limit=x")).json()).toMatchObject({
+    error: { code: "invalid", message: expect.stringMatching(/^limit: /) },
+  });
+  expect(await (await app.request(anyRecord)).json()).toMatchObject({ error: { code: "not_found" } });
+  expect(await (await app.request("/elsewhere")).json()).toEqual({
+    error: { code: "not_found", message: "There is no GET /elsewhere." },
+  });
+});
+
+test("who was asked about is recorded as a pseudonym", async () => {
+  await appOn(ports).request("/v1/records?principal=os:ada@workstation");
+  const [batch] = await ports.ledger.newestFirst({ server: "tooltrail", limit: 1 });
+  const [line] = bodyLines(batch?.body ?? "") ?? [];
+  expect(line).toMatch(/"principals":"p_[a-z2-7]{26}"/);
+  expect(line).not.toContain("ada@workstation");
+});
+
+test.each([
+  ["15m", 1_000_000 - 900_000],
+  ["90s", 1_000_000 - 90_000],
+  ["7d", 0],
+  ["2026-01-31", Date.UTC(2026, 0, 31)],
+  ["2026-01-31T12:00:00Z", Date.UTC(2026, 0, 31, 12)],
+  ["2026-01-31T12:00:00.5+02:00", Date.UTC(2026, 0, 31, 10, 0, 0, 500)],
+  ["yesterday", undefined],
+  ["2026-13-01", undefined],
+  ["15", undefined],
+  ["", undefined],
+])("the time %j is %s", (text, ms) => {
+  expect(parseTime(text, 1_000_000)).toBe(ms);
+});
