@@ -81,10 +81,11 @@ async function previousHash(dir: string, seq: number): Promise<string> {
 /** The text that goes on the bus, the same each time. */
 export const readBatch = (dir: string, seq: number): Promise<string> => readFile(join(dir, name(seq, "batch")), "utf8");
 
-/** The bus has it. The older `.sent` file goes: only the newest is anybody's `prev`. */
+/** The bus has it. Older `.sent` files go: only the newest can be anybody's `prev`. */
 export async function markSent(dir: string, seq: number): Promise<void> {
   await rename(join(dir, name(seq, "batch")), join(dir, name(seq, "sent")));
-  await rm(join(dir, name(seq - 1, "sent")), { force: true });
+  for (const older of numbersOf(dir, /^(\d+)\.sent$/).slice(0, -1))
+    await rm(join(dir, name(older, "sent")), { force: true });
 }
 
 /** The bus will never take it as it is. It is kept under another name for a person to see, and does not hold up the rest. */

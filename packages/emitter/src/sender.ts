@@ -73,8 +73,8 @@ export function createSender(options: {
       for (const [i, { seq }] of batches.entries()) {
         if (answers[i] === "taken") await markSent(dir, seq);
         else if (answers[i] === "refused") await markRefused(dir, seq);
-        else return false;
       }
+      if (answers.includes("later")) return false;
     }
   }
 

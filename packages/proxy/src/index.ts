@@ -34,7 +34,7 @@ export async function runProxy(options: ProxyOptions): Promise<Exit> {
       stdout: process.stdout,
     });
   } finally {
-    await emitter.stop();
+    await emitter.stop().catch(() => undefined); // however records fare, the exit is the server's
   }
 }
 

@@ -1,0 +1,378 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  type AuditRecord,
+  bodyLines,
+  type CallRecord,
+  checkSeal,
+  type Envelope,
+  firstPrev,
+  headersHash,
+  identityOf,
+  maxEnvelopeBytes,
+  recordSchema,
+} from "@tooltrail/format";
+import { loadKeys } from "@tooltrail/format/keys";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { adopt, isSpent, recover } from "./adopt.ts";
+import { markSent } from "./chain.ts";
+import type { BegunCall } from "./journal.ts";
+import { isAlive } from "./liveness.ts";
+import { createSender, type PutEvents, waitMs } from "./sender.ts";
+import { openSpool, type Spool, type SpoolOptions } from "./spool.ts";
+
+let root: string;
+let spoolDir: string;
+let now: number;
+let nonce: number;
+let keys: ReturnType<typeof loadKeys>;
+const open: Spool[] = [];
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "tooltrail-spool-"));
+  spoolDir = join(root, "spool");
+  mkdirSync(spoolDir);
+  keys = loadKeys(spoolDir, undefined);
+  [now, nonce] = [1_000, 0];
+});
+afterEach(async () => {
+  for (const spool of open.splice(0)) await spool.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function aSpool(more: Partial<SpoolOptions> = {}): Promise<Spool> {
+  nonce += 1;
+  const spool = await openSpool({
+    spoolDir,
+    identity: identityOf(keys.installationPem, new Uint8Array(16).fill(nonce)),
+    server: { id: "files" },
+    sides: { principals: {} },
+    fsync: false,
+    flushAfterMs: 1_000_000,
+    now: () => now,
+    reserve: () => true,
+    onSealed: () => undefined,
+    ...more,
+  });
+  open.push(spool);
+  return spool;
+}
+
+const begun = (n: number): BegunCall => ({
+  schema: recordSchema,
+  kind: "call",
+  at: now,
+  callId: `call_${String(n)
+    .padStart(26, "a")
+    .replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "a")}`,
+  attempt: 1,
+  principal: { ref: `p_${"a".repeat(26)}`, method: "os", verified: true },
+  tool: `tool-${n}`,
+});
+const ended = (n: number, more: Partial<CallRecord> = {}): CallRecord => ({
+  ...begun(n),
+  final: true,
+  outcome: { class: "ok" },
+  ...more,
+});
+
+const envelopes = (dir: string): Envelope[] =>
+  readdirSync(dir)
+    .filter((name) => /\.(batch|sent)$/.test(name))
+    .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
+    .map((name) => JSON.parse(readFileSync(join(dir, name), "utf8")) as Envelope);
+const recordsIn = (dir: string): AuditRecord[] =>
+  envelopes(dir).flatMap(({ body }) => (bodyLines(body) ?? []).map((line) => JSON.parse(line) as AuditRecord));
+
+/** The chain as ingest and an auditor would see it. */
+function expectSoundChain(dir: string): void {
+  let prev = firstPrev;
+  for (const [i, envelope] of envelopes(dir).entries()) {
+    expect(checkSeal(envelope)).toBeUndefined();
+    expect(envelope.headers).toMatchObject({ seq: i, prev });
+    expect(Buffer.byteLength(JSON.stringify(envelope))).toBeLessThanOrEqual(maxEnvelopeBytes);
+    prev = headersHash(envelope.headers);
+  }
+}
+
+/** What kill -9 leaves: the folder as it is, and nobody behind its socket. */
+function kill(spool: Spool): void {
+  open.splice(open.indexOf(spool), 1);
+  rmSync(join(spool.dir, "alive"), { force: true });
+}
+
+async function adoptAll(by: Spool): Promise<string[]> {
+  const dirs = await adopt(spoolDir, by.dir);
+  for (const dir of dirs) await recover(dir, keys.installationPem, false);
+  return dirs;
+}
+
+describe("a spool", () => {
+  test("seals what it was given, in order, as a chain, and nothing twice", async () => {
+    const spool = await aSpool();
+    for (let n = 0; n < 350; n += 1) {
+      spool.begin(begun(n));
+      spool.end(ended(n));
+    }
+    await spool.stop();
+    expectSoundChain(spool.dir);
+    expect(recordsIn(spool.dir).map((record) => (record.kind === "call" ? record.tool : record.kind))).toEqual([
+      ...Array.from({ length: 350 }, (_, n) => `tool-${n}`),
+      "lifecycle",
+    ]);
+    expect(recordsIn(spool.dir).at(-1)).toMatchObject({ event: "stopped", lastSeq: envelopes(spool.dir).length - 1 });
+  });
+
+  test("waits with its first batch until the server has a name", async () => {
+    const spool = await aSpool();
+    spool.write({ schema: recordSchema, kind: "lifecycle", at: now, event: "started" });
+    await spool.flush();
+    expect(envelopes(spool.dir)).toEqual([]);
+    spool.identify({ id: "everything", version: "2" });
+    await spool.flush();
+    expect(envelopes(spool.dir)).toMatchObject([{ headers: { server: { id: "everything", version: "2" } } }]);
+  });
+
+  test("keeps a batch's records within ten minutes of each other", async () => {
+    const spool = await aSpool();
+    spool.end(ended(1));
+    now += 11 * 60_000;
+    spool.end(ended(2, { at: now }));
+    await spool.stop();
+    for (const { headers } of envelopes(spool.dir)) expect(headers.lastAt - headers.firstAt).toBeLessThan(600_000);
+    expect(recordsIn(spool.dir)).toHaveLength(3);
+  });
+
+  test("that has no room counts what it could not keep, and says so once there is room", async () => {
+    let room = true;
+    const spool = await aSpool({ reserve: () => room });
+    spool.end(ended(0));
+    room = false;
+    const big = "x".repeat(12_000);
+    for (let n = 1; n <= 500; n += 1) spool.end(ended(n, { tenant: big }));
+    room = true;
+    spool.end(ended(501));
+    await spool.stop();
+    const records = recordsIn(spool.dir);
+    const lost = records
+      .filter((record) => record.kind === "lifecycle" && record.event === "lost")
+      .map((record) => record.kind === "lifecycle" && record.count);
+    const kept = records.filter(({ kind }) => kind === "call").length;
+    expect(lost).toHaveLength(1);
+    expect(kept + Number(lost[0])).toBe(502);
+    expect(kept).toBeGreaterThan(300); // 4 MiB of memory
+    expectSoundChain(spool.dir);
+  });
+});
+
+describe("adoption", () => {
+  test("a living process's folder is never taken, a dead one's by exactly one", async () => {
+    const [living, dead, one, two] = [await aSpool(), await aSpool(), await aSpool(), await aSpool()];
+    dead.end(ended(1));
+    kill(dead);
+    const taken = await Promise.all([adopt(spoolDir, one.dir), adopt(spoolDir, two.dir)]);
+    expect(taken.flat()).toHaveLength(1);
+    expect(await isAlive(living.dir)).toBe(true);
+  });
+
+  test("ends what was open as unknown, once, under the dead one's own id and numbers", async () => {
+    const dead = await aSpool();
+    dead.begin(begun(1));
+    dead.end(ended(1));
+    await dead.flush();
+    dead.identify({ id: "everything" });
+    dead.begin(begun(2));
+    now = 5_000;
+    dead.begin(begun(3));
+    kill(dead);
+    const [dir = ""] = await adoptAll(await aSpool());
+    expectSoundChain(dir);
+    expect(recordsIn(dir)).toMatchObject([
+      { tool: "tool-1", outcome: { class: "ok" } },
+      { tool: "tool-2", at: 5_000, final: true, outcome: { class: "unknown", reason: "emitter_died" } },
+      { tool: "tool-3", at: 5_000, final: true, outcome: { class: "unknown", reason: "emitter_died" } },
+      { event: "stopped", reason: "adopted", lastSeq: 1 },
+    ]);
+    expect(envelopes(dir)[0]?.headers.emitter).toBe(
+      identityOf(keys.installationPem, new Uint8Array(16).fill(1)).emitter,
+    );
+  });
+
+  test("a call open over many journals is still known, and one that ended is not revived", async () => {
+    const dead = await aSpool();
+    dead.begin(begun(9_999));
+    for (let n = 0; n < 300; n += 1) {
+      dead.begin(begun(n));
+      dead.end(ended(n));
+    }
+    await dead.flush();
+    kill(dead);
+    const [dir = ""] = await adoptAll(await aSpool());
+    const unknown = recordsIn(dir).filter((record) => record.kind === "call" && record.outcome.class === "unknown");
+    expect(unknown).toMatchObject([{ tool: "tool-9999" }]);
+    expect(recordsIn(dir)).toHaveLength(302);
+    expectSoundChain(dir);
+  });
+
+  test("a round of input that never came is ended by the adopter, as the next attempt", async () => {
+    const dead = await aSpool();
+    dead.begin(begun(1));
+    dead.end(ended(1, { final: false, outcome: { class: "input_required" } }));
+    kill(dead);
+    const [dir = ""] = await adoptAll(await aSpool());
+    expect(recordsIn(dir)).toMatchObject([
+      { attempt: 1, final: false },
+      { attempt: 2, final: true, outcome: { class: "unknown" } },
+      { event: "stopped" },
+    ]);
+  });
+
+  test("a thousand open calls make as many records, in as many batches as it takes", async () => {
+    const dead = await aSpool();
+    for (let n = 0; n < 1_000; n += 1) dead.begin(begun(n));
+    kill(dead);
+    const [dir = ""] = await adoptAll(await aSpool());
+    expectSoundChain(dir);
+    expect(recordsIn(dir).filter(({ kind }) => kind === "call")).toHaveLength(1_000);
+    expect(recordsIn(dir).at(-1)).toMatchObject({ event: "stopped", lastSeq: envelopes(dir).length - 1 });
+  });
+
+  test("a torn last line was never whole", async () => {
+    const dead = await aSpool();
+    dead.end(ended(1));
+    kill(dead);
+    writeFileSync(join(dead.dir, "0.journal"), '{"r":{"schema":"tooltrail.record/1","kind":"ca', { flag: "a" });
+    const [dir = ""] = await adoptAll(await aSpool());
+    expect(recordsIn(dir)).toMatchObject([{ tool: "tool-1" }, { event: "stopped" }]);
+  });
+
+  test("an adopter that dies is adopted with all that it had", async () => {
+    const [first, second] = [await aSpool(), await aSpool()];
+    first.begin(begun(1));
+    kill(first);
+    await adopt(spoolDir, second.dir);
+    second.begin(begun(2));
+    kill(second);
+    const dirs = await adoptAll(await aSpool());
+    expect(dirs).toHaveLength(2);
+    expect(dirs.flatMap(recordsIn).filter(({ kind }) => kind === "call")).toHaveLength(2);
+  });
+
+  test("recovery may be cut off anywhere and begun again", async () => {
+    const dead = await aSpool();
+    for (let n = 0; n < 120; n += 1) {
+      dead.begin(begun(n));
+      if (n % 3 > 0) dead.end(ended(n));
+    }
+    kill(dead);
+    const [whole = ""] = await adopt(spoolDir, (await aSpool()).dir);
+    // Each file that it makes cannot be made once: a folder stands in its place.
+    for (const obstacle of ["0.journal.tmp", "1.journal.tmp", "0.batch.tmp", "1.batch.tmp"]) {
+      mkdirSync(join(whole, obstacle));
+      await expect(recover(whole, keys.installationPem, false)).rejects.toThrow();
+      rmSync(join(whole, obstacle), { recursive: true });
+    }
+    await recover(whole, keys.installationPem, false);
+    await recover(whole, keys.installationPem, false);
+    expectSoundChain(whole);
+    const calls = recordsIn(whole).filter((record) => record.kind === "call");
+    expect(calls).toHaveLength(120);
+    expect(calls.filter(({ outcome }) => outcome.class === "unknown")).toHaveLength(40);
+    expect(recordsIn(whole).filter(({ kind }) => kind === "lifecycle")).toHaveLength(1);
+  });
+
+  test("a folder that was written under another installation key is left as it is", async () => {
+    const dead = await aSpool();
+    dead.end(ended(1));
+    kill(dead);
+    rmSync(join(root, "installation.key"));
+    const other = loadKeys(spoolDir, undefined);
+    const [dir = ""] = await adopt(spoolDir, (await aSpool()).dir);
+    await expect(recover(dir, other.installationPem, false)).rejects.toThrow(/another installation key/);
+    expect(readdirSync(dir)).toContain("0.journal");
+  });
+});
+
+describe("the sender", () => {
+  const senderFor = (dirs: string[], putEvents: PutEvents, random = () => 0) =>
+    createSender({ folders: () => dirs, putEvents, random, onDrained: async () => undefined });
+  async function sealed(batches: number): Promise<string> {
+    const spool = await aSpool();
+    for (let n = 0; n < batches; n += 1) {
+      spool.end(ended(n));
+      await spool.flush();
+    }
+    return spool.dir;
+  }
+
+  test("sends the same bytes, in order, until the bus has them: a bus that was down for an hour loses nothing", async () => {
+    const dir = await sealed(25);
+    const tries: string[][] = [];
+    let down = 60;
+    const taken: number[] = [];
+    const putEvents: PutEvents = async (details) => {
+      tries.push([...details]);
+      if (down-- > 0) throw new Error("connection refused");
+      taken.push(...details.map((detail) => (JSON.parse(detail) as Envelope).headers.seq));
+      return details.map(() => "taken");
+    };
+    await senderFor([dir], putEvents).finish(20_000);
+    expect(taken).toEqual(Array.from({ length: 25 }, (_, i) => i));
+    expect(new Set(tries.slice(0, 60).map((batch) => batch.join())).size).toBe(1);
+    expect(readdirSync(dir).filter((name) => /\.(batch|sent)$/.test(name))).toEqual(["24.sent"]);
+  });
+
+  test("goes on after the entries that were taken, keeps those for later, and sets aside what will never be taken", async () => {
+    const dir = await sealed(5);
+    const seen: number[] = [];
+    const answers = new Map([
+      [1, ["later", "taken"]],
+      [3, ["refused"]],
+    ]);
+    const putEvents: PutEvents = async (details) =>
+      details.map((detail) => {
+        const { seq } = (JSON.parse(detail) as Envelope).headers;
+        seen.push(seq);
+        return (answers.get(seq)?.shift() ?? "taken") as "taken" | "later" | "refused";
+      });
+    await senderFor([dir], putEvents).finish(20_000);
+    expect(seen).toEqual([0, 1, 2, 3, 4, 1]);
+    expect(
+      readdirSync(dir)
+        .filter((name) => /\.(batch|sent|refused)$/.test(name))
+        .sort(),
+    ).toEqual(["3.refused", "4.sent"]);
+    expect(isSpent(dir)).toBe(false);
+  });
+
+  test("waits at random, longer each time, and never more than 30 s", () => {
+    const bounds = Array.from({ length: 20 }, (_, failures) => waitMs(failures + 1, 1));
+    expect(bounds.slice(0, 8)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    expect(Math.max(...bounds)).toBe(30_000);
+    expect(waitMs(5, 0)).toBe(0);
+  });
+
+  test("a bus that never answers does not hold up the end", async () => {
+    const dir = await sealed(1);
+    const hanging: PutEvents = (_, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    const before = performance.now();
+    await senderFor([dir], hanging).finish(100);
+    expect(performance.now() - before).toBeLessThan(2_000);
+    expect(readdirSync(dir)).toContain("0.batch");
+  });
+
+  test("killed between the answer and its note, it sends again; the note is kept for the next number", async () => {
+    const dir = await sealed(2);
+    await markSent(dir, 0);
+    await markSent(dir, 1);
+    renameSync(join(dir, "1.sent"), join(dir, "1.batch")); // as if the note had not been written
+    const seen: number[] = [];
+    await senderFor([dir], async (details) => {
+      seen.push(...details.map((detail) => (JSON.parse(detail) as Envelope).headers.seq));
+      return details.map(() => "taken");
+    }).finish(1_000);
+    expect(seen).toEqual([1]);
+  });
+});
