@@ -93,20 +93,30 @@ export const tooltrail = (place: Place, endpoint: string, ...args: string[]): Pr
   });
 
 export async function records(place: Place, endpoint: string, ...args: string[]): Promise<RecordView[]> {
-  const { code, stdout, stderr } = await tooltrail(place, endpoint, "records", "--json", "--limit", "1000", ...args);
+  const limit = args.includes("--limit") ? [] : ["--limit", "1000"];
+  const { code, stdout, stderr } = await tooltrail(place, endpoint, "records", "--json", ...limit, ...args);
   if (code !== 0) throw new Error(`records ended with ${code}: ${stderr}`);
   return (JSON.parse(stdout) as RecordPage).records;
 }
 
 /** How a test's MCP client starts a server behind the proxy. */
-export const behindProxy = (place: Place, endpoint: string, command: readonly string[], flags: readonly string[] = []) => ({
+export const behindProxy = (
+  place: Place,
+  endpoint: string,
+  command: readonly string[],
+  flags: readonly string[] = [],
+) => ({
   command: node,
   args: [cli, "proxy", ...flags, "--", ...command],
   env: place.env(endpoint) as Record<string, string>,
 });
 
 /** The command of an npm package's server that is a dev dependency here. */
-export const server = (bin: string, ...args: string[]): string[] => [node, join(root, "node_modules/.bin", bin), ...args];
+export const server = (bin: string, ...args: string[]): string[] => [
+  node,
+  join(root, "node_modules/.bin", bin),
+  ...args,
+];
 
 /** Looks again until it is so, or says what it saw last. */
 export async function eventually<T>(look: () => Promise<T>, so: (seen: T) => boolean, withinMs: number): Promise<T> {

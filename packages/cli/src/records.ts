@@ -68,9 +68,9 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
     const wanted = all ? Number.POSITIVE_INFINITY : limit;
     const print = (text: string): Promise<void> => write(this.process.stdout, `${text}\n`);
     const { head, line } = printers[format];
-    if (!json && head !== undefined) await print(head);
 
     const records: RecordView[] = [];
+    let lines = head === undefined ? [] : [head];
     let shown = 0;
     let next: string | null | undefined = filters.cursor;
     do {
@@ -79,7 +79,9 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
       shown += answer.records.length;
       next = answer.next;
       if (json) records.push(...answer.records);
-      else if (answer.records.length > 0) await print(answer.records.map(line).join("\n"));
+      else lines.push(...answer.records.map(line));
+      if (lines.length > 0 && !json) await print(lines.join("\n"));
+      lines = [];
     } while (next !== null && shown < wanted);
     if (json) await print(JSON.stringify({ records, next }, undefined, 2));
     else if (next !== null) this.process.stderr.write(`There are more: --cursor ${next}\n`);
