@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { AppError } from "@tooltrail/core/errors";
-import { isForIngest } from "@tooltrail/format";
 import type { Queue } from "./sqlite-queue.ts";
 
 /**
  * EventBridge's PutEvents as its clients meet it: AWS JSON 1.1, its limits, its codes, an answer for each entry.
  *
- * This machine has one bus, so every bus name is that bus: where EventBridge would drop an event for a bus that no rule listens to,
- * it is kept. An entry that is answered with an EventId is in the queue, on disk.
+ * This machine has one bus and one rule, which takes everything: where EventBridge would drop an event that no rule wants, ingest
+ * quarantines what it does not know, so that a mistyped detail-type is seen. An entry that is answered with an EventId is in the queue, on disk.
  * Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
  */
 export interface BusAnswer {
@@ -44,8 +43,7 @@ export function createBus(options: {
   function put(entries: readonly Entry[]): BusAnswer {
     const events = entries.map((entry) => faultOf(entry) ?? eventOf(entry, options.now()));
     const accepted = events.filter((event): event is BusEvent => "id" in event);
-    const wanted = accepted.filter((event) => isForIngest({ source: event.source, detailType: event["detail-type"] }));
-    const failed = send(wanted);
+    const failed = send(accepted);
     const Entries = events.map((event) => ("id" in event ? (failed ?? { EventId: event.id }) : event));
     return { status: 200, body: { FailedEntryCount: Entries.filter((entry) => "ErrorCode" in entry).length, Entries } };
   }
