@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -19,6 +19,7 @@ import {
   startPipeline,
   tooltrail,
 } from "../support/pipeline.ts";
+import { mountTinyDisk } from "../support/tiny-disk.ts";
 
 const plain = (more: object = {}) =>
   JSON.stringify({ server: "billing", tool: "refund", outcome: "ok", principal: "grace", ...more });
@@ -312,6 +313,47 @@ describe("starting and stopping", () => {
         });
         db.close();
       }
+    }
+  });
+
+  test("a full disk refuses events with EventBridge's retryable code, loses none that it took, and goes on when there is room", async ({
+    skip,
+  }) => {
+    const disk = mountTinyDisk(place.data, 1_024);
+    if ("skipped" in disk) return skip(disk.skipped);
+    try {
+      const pipeline = await start(place);
+      const filler = join(place.data, "filler");
+      writeFileSync(filler, "x".repeat(400_000));
+      const taken: string[] = [];
+      const put = async (id: string): Promise<string | undefined> => {
+        const Detail = plain({ id, tool: "fill", version: id.padEnd(100, "v") });
+        const response = await fetch(pipeline.endpoint, {
+          method: "POST",
+          headers: { "x-amz-target": "AWSEvents.PutEvents" },
+          body: JSON.stringify({ Entries: [{ Source: "s", DetailType: "MCP Tool Call", Detail }] }),
+        });
+        const { Entries } = (await response.json()) as { Entries: { EventId?: string; ErrorCode?: string }[] };
+        if (Entries[0]?.EventId) taken.push(id);
+        return Entries[0]?.ErrorCode;
+      };
+      let refusal: string | undefined;
+      for (let i = 0; i < 3_000 && refusal === undefined; i += 1) refusal = await put(`full-${i}`);
+      expect(refusal).toBe("InternalFailure");
+      rmSync(filler);
+      await eventually(
+        () => put("after"),
+        (code) => code === undefined,
+        10_000,
+      );
+      const db = async (): Promise<number> =>
+        (await records(place, pipeline.endpoint, "--tool", "fill", "--limit", "1000")).length;
+      const wanted = Math.min(1_000, new Set(taken).size);
+      await eventually(db, (count) => count >= wanted, 20_000);
+      expect(await db()).toBe(wanted);
+      await pipeline.stop();
+    } finally {
+      disk.unmount();
     }
   });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, realpath, rm, stat } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import { identityOf, type Principal, pseudonym, recordSchema, type ServerRef, type Sides } from "@tooltrail/format";
@@ -46,8 +46,9 @@ const clock: Clock = { now: () => Date.now(), elapsedUs: () => performance.now()
  * @throws as `fs` does where the spool cannot be made.
  */
 export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
-  const { spoolDir, keys } = options;
-  makeFolder(spoolDir);
+  const { keys } = options;
+  makeFolder(options.spoolDir);
+  const spoolDir = await realpath(options.spoolDir); // one name for one folder, whatever links lead to it
   const identity = identityOf(keys.installationPem, randomBytes(16));
   const { principal, sides } = osPrincipal(keys.digestKey);
   const room = await measureRoom(spoolDir, options.maxSpoolBytes);

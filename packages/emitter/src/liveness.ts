@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { closeSync, constants, openSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /**
@@ -13,26 +12,19 @@ const socketName = "alive";
 /** `sun_path` has room for 107 bytes and its zero on Linux, 103 on macOS. */
 const maxSocketPath = 103;
 
-/** In the folder, or where that path is too long for a socket, under a name in the temporary folder that follows from it. */
-export function socketPath(dir: string): string {
-  const inside = join(dir, socketName);
-  if (Buffer.byteLength(inside) <= maxSocketPath) return inside;
-  const hash = createHash("sha256").update(dir).digest("hex").slice(0, 32);
-  return join(tmpdir(), `tooltrail-${hash}.alive`);
-}
-
-/** Listens; connections are closed at once, and neither they nor the server keep the process alive. */
-export async function holdAlive(path: string): Promise<Server> {
+/** Listens in the folder; connections are closed at once, and neither they nor the server keep the process alive. */
+export async function holdAlive(dir: string): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
   server.unref();
-  server.listen(path);
+  server.listen(shortPath(dir).path); // a descriptor stays open with it: libuv unlinks this path when the server closes
   await once(server, "listening");
   return server;
 }
 
 /** @returns false only when the kernel says that nobody listens there. In doubt a folder is alive: it is never taken from the living. */
 export async function isAlive(dir: string): Promise<boolean> {
-  const socket = connect(socketPath(dir));
+  const { path, close } = shortPath(dir);
+  const socket = connect(path);
   try {
     await once(socket, "connect");
     return true;
@@ -41,5 +33,16 @@ export async function isAlive(dir: string): Promise<boolean> {
     return code !== "ECONNREFUSED" && code !== "ENOENT";
   } finally {
     socket.destroy();
+    close();
   }
+}
+
+/** The socket's path, or where that is too long for a socket, one through a descriptor of the folder (Linux). */
+function shortPath(dir: string): { path: string; close: () => void } {
+  const path = join(dir, socketName);
+  if (Buffer.byteLength(path) <= maxSocketPath) return { path, close: () => undefined };
+  if (process.platform !== "linux")
+    throw new Error(`${dir} is too long a path for a socket. Choose a shorter TOOLTRAIL_SPOOL.`);
+  const fd = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY);
+  return { path: `/proc/self/fd/${fd}/${socketName}`, close: () => closeSync(fd) };
 }

@@ -37,7 +37,7 @@ beforeEach(() => {
   [now, nonce] = [1_000, 0];
 });
 afterEach(async () => {
-  for (const spool of open.splice(0)) await spool.stop();
+  for (const spool of open.splice(0)) await spool.stop().then(spool.release);
   rmSync(root, { recursive: true, force: true });
 });
 
@@ -167,6 +167,15 @@ describe("a spool", () => {
 });
 
 describe("adoption", () => {
+  test("tells the living from the dead below a path that is too long for a socket", async () => {
+    const deep = join(spoolDir, "d".repeat(60), "e".repeat(60));
+    mkdirSync(deep, { recursive: true });
+    const spool = await aSpool({ spoolDir: deep });
+    expect(await isAlive(spool.dir)).toBe(true);
+    kill(spool);
+    expect(await isAlive(spool.dir)).toBe(false);
+  });
+
   test("a living process's folder is never taken, a dead one's by exactly one", async () => {
     const [living, dead, one, two] = [await aSpool(), await aSpool(), await aSpool(), await aSpool()];
     dead.end(ended(1));

@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Server } from "node:net";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import {
   type AuditRecord,
   type CallRecord,
@@ -27,7 +27,7 @@ import {
   settle,
   stateLine,
 } from "./journal.ts";
-import { holdAlive, socketPath } from "./liveness.ts";
+import { holdAlive } from "./liveness.ts";
 
 /**
  * One process's folder in the spool: an open journal, and the batches sealed from earlier ones.
@@ -47,8 +47,10 @@ export interface Spool {
   identify(server: ServerRef): void;
   /** Closes the open journal, if it holds anything, and seals what is closed. Never throws: what fails is tried at the next call. */
   flush(): Promise<void>;
-  /** The last record, the last seal. The folder goes away by itself when all has been sent. */
+  /** The last record, the last seal. */
   stop(): Promise<void>;
+  /** Lets go of the folder: from now on another process may adopt it. */
+  release(): Promise<void>;
 }
 
 export interface SpoolOptions {
@@ -218,8 +220,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       await sealSoon();
       clearTimeout(flushTimer);
       flushTimer = undefined;
+    },
+    async release() {
       alive.close();
-      await rm(socketPath(dir), { force: true });
+      await rm(join(dir, "alive"), { force: true });
     },
   };
 }
@@ -244,8 +248,7 @@ async function makeProcessFolder(spoolDir: string, identity: Identity): Promise<
   writeFileSync(join(making, identityFile), JSON.stringify({ key: identity.key, nonce: identity.nonce }), {
     mode: 0o600,
   });
-  const inside = socketPath(dir);
-  const alive = await holdAlive(inside.startsWith(dir) ? join(making, basename(inside)) : inside);
+  const alive = await holdAlive(making);
   renameSync(making, dir);
   return { dir, alive };
 }
