@@ -1,6 +1,6 @@
 import { closeSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type AuditRecord, type CallRecord, identityOf, recordLine, recordSchema } from "@tooltrail/format";
 import { newestSealed, sealBatch, unsentSeqs } from "./chain.ts";
 import {
@@ -35,16 +35,25 @@ export async function adopt(spoolDir: string, ownDir: string): Promise<string[]>
     const dir = join(spoolDir, name);
     if (dir === ownDir || (await isAlive(dir))) continue;
     makeFolder(home);
-    if (!move(dir, join(home, name))) continue;
-    for (const orphan of foldersIn(adoptedIn(join(home, name))))
-      move(join(adoptedIn(join(home, name)), orphan), join(home, orphan));
+    move(dir, join(home, name));
   }
+  for (const dir of ownedIn(home)) bringUp(dir, home);
   for (const name of readdirSync(spoolDir).filter((name) => unfinishedFolder.test(name))) {
     const dir = join(spoolDir, name);
-    if (Date.now() - statSync(dir).mtimeMs > 60_000 && !(await isAlive(dir)))
-      await rm(dir, { recursive: true, force: true });
+    const madeMs = statSync(dir, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+    if (Date.now() - madeMs > 60_000 && !(await isAlive(dir))) await rm(dir, { recursive: true, force: true });
   }
-  return foldersIn(home).map((name) => join(home, name));
+  return ownedIn(home);
+}
+
+const ownedIn = (home: string): string[] => foldersIn(home).map((name) => join(home, name));
+
+/** What the dead had adopted, at every level: whoever took a folder may have been killed before it took that folder's orphans. */
+function bringUp(dir: string, home: string): void {
+  for (const orphan of ownedIn(adoptedIn(dir))) {
+    const own = join(home, basename(orphan));
+    if (move(orphan, own)) bringUp(own, home);
+  }
 }
 
 const foldersIn = (dir: string): string[] =>
@@ -126,8 +135,9 @@ const unknownEnd = (call: BegunCall, at: number): CallRecord => ({
   outcome: { class: "unknown", reason: "emitter_died" },
 });
 
-/** An adopted folder has done its duty when nothing in it is left to seal or send. */
+/** A folder has done its duty when nothing in it is left to seal, to send, to look at, or to look after. */
 export const isSpent = (dir: string): boolean =>
   journalSeqs(dir).length === 0 &&
   unsentSeqs(dir).length === 0 &&
+  ownedIn(adoptedIn(dir)).length === 0 &&
   !readdirSync(dir).some((name) => name.endsWith(".refused"));

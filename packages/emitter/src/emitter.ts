@@ -165,15 +165,17 @@ async function measureRoom(spoolDir: string, maxBytes: number) {
   };
 }
 
+/** A file or a folder may be sealed, sent or adopted away while this looks. */
 async function bytesIn(dir: string): Promise<number> {
   let bytes = 0;
-  for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
-    // A file may be sealed, sent or adopted away while this looks.
-    if (entry.isFile())
-      bytes += await stat(join(entry.parentPath, entry.name)).then(
-        (s) => s.size,
-        () => 0,
-      );
+  for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {
+    const path = join(dir, entry.name);
+    bytes += entry.isDirectory()
+      ? await bytesIn(path)
+      : await stat(path).then(
+          (file) => file.size,
+          () => 0,
+        );
   }
   return bytes;
 }

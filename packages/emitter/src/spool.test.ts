@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   type AuditRecord,
   bodyLines,
@@ -266,6 +266,34 @@ describe("adoption", () => {
     const dirs = await adoptAll(await aSpool());
     expect(dirs).toHaveLength(2);
     expect(dirs.flatMap(recordsIn).filter(({ kind }) => kind === "call")).toHaveLength(2);
+  });
+
+  test("what the dead had adopted is found at every level, and nothing is spent that holds it", async () => {
+    const chain = [await aSpool(), await aSpool(), await aSpool(), await aSpool()];
+    for (const [n, spool] of chain.entries()) {
+      spool.begin(begun(n));
+      kill(spool);
+      // As if each had been killed after taking the one before, and before taking what that one had.
+      const [before] = chain.slice(n - 1, n);
+      if (n === 0 || !before) continue;
+      mkdirSync(join(spool.dir, "adopted"));
+      renameSync(before.dir, join(spool.dir, "adopted", basename(before.dir)));
+    }
+    const last = await aSpool();
+    const dirs = await adoptAll(last);
+    expect(dirs).toHaveLength(4);
+    expect(dirs.flatMap(recordsIn).filter(({ kind }) => kind === "call")).toHaveLength(4);
+    expect(isSpent(last.dir)).toBe(false);
+  });
+
+  test("a flush that is due while it stops begins nothing after the last record", async () => {
+    const spool = await aSpool({ flushAfterMs: 0 });
+    for (let n = 0; n < 300; n += 1) spool.end(ended(n));
+    await Promise.all([spool.stop(), spool.flush(), new Promise((resolve) => setTimeout(resolve, 50))]);
+    await spool.flush();
+    expect(recordsIn(spool.dir).at(-1)).toMatchObject({ event: "stopped", lastSeq: envelopes(spool.dir).length - 1 });
+    expect(readdirSync(spool.dir).filter((name) => name.endsWith(".journal"))).toEqual([]);
+    open.splice(open.indexOf(spool), 1);
   });
 
   test("recovery may be cut off anywhere and begun again", async () => {

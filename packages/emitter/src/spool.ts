@@ -87,6 +87,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   /** Nothing is sealed before the server's name is known or a call has ended: else the first batch would be about "unknown". */
   let named = false;
   let flushTimer: NodeJS.Timeout | undefined;
+  /** The last record is in: no journal is begun after it. */
+  let closed = false;
   let sealing: Promise<void> = Promise.resolve();
 
   /** In the journal, now; else in memory; else counted. Order is kept: nothing passes what waits in memory. */
@@ -168,6 +170,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   }
 
   function armFlush(): void {
+    if (closed) return;
     flushTimer ??= setTimeout(() => {
       flushTimer = undefined;
       void flush();
@@ -175,6 +178,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   }
 
   async function flush(): Promise<void> {
+    if (closed) return sealSoon();
     drain();
     if (named && current.lines.length > 0) tryToRotate();
     if (backlog.length > 0) armFlush();
@@ -216,10 +220,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     async stop() {
       if (!fits(current.lines, current.bytes, stopped().line)) tryToRotate();
       append(stopped());
+      closed = true;
+      clearTimeout(flushTimer);
       if (backlog.length === 0) closeCurrent();
       await sealSoon();
-      clearTimeout(flushTimer);
-      flushTimer = undefined;
     },
     async release() {
       alive.close();
