@@ -13,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/pipeline/**/*.test.ts", "test/readme/**/*.test.ts"],
+          include: ["test/{pipeline,readme,chaos}/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

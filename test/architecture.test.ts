@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 const mayImport: { readonly [room: string]: readonly string[] } = {
   format: [],
   core: ["format", "format/schema"],
-  local: ["core", "format"],
+  local: ["core", "format", "format/keys"],
   api: ["core", "format"],
   emitter: ["format", "format/keys"],
   proxy: ["emitter", "format"],

@@ -100,7 +100,7 @@ function finish(dir: string, newest: number, fsync: boolean): void {
   const journal = readJournal(dir, newest);
   for (let seq = newest; !journal.stopped; seq += 1) {
     fill(journal, seq);
-    closeSync(createJournal(dir, seq, journal, journal.lines, fsync));
+    closeSync(createJournal(dir, seq, journal, journal.lines, fsync).fd);
     journal.lines = [];
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { readdir, realpath, rm, stat } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
@@ -88,7 +89,7 @@ export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
       await room.measure();
       for (const dir of await adopt(spoolDir, spool.dir)) {
         await recover(dir, keys.installationPem, options.fsync).catch(() => undefined);
-        adopted.add(dir);
+        if (existsSync(dir)) adopted.add(dir); // else the sender was quicker: it has sent and removed it
       }
       sender.wake();
     })()
@@ -116,8 +117,8 @@ export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
       await caring;
       await spool.stop();
       await sender.finish(stopWithinMs);
-      if (adopted.size === 0 && isSpent(spool.dir))
-        await rm(spool.dir, { recursive: true, force: true }).catch(() => undefined);
+      if (isSpent(spool.dir)) await rm(spool.dir, { recursive: true, force: true });
+      await spool.release();
     },
   };
 }

@@ -80,7 +80,7 @@ export function createJournal(
   state: JournalState,
   lines: readonly Line[] = [],
   fsync = false,
-): number {
+): { fd: number; size: number } {
   const head = [
     stateLine(state),
     ...[...state.open.values()].map(begunLine),
@@ -89,21 +89,22 @@ export function createJournal(
   const temporary = join(dir, `${seq}.journal.tmp`);
   const fd = openSync(temporary, "w", 0o600);
   try {
-    appendAll(fd, head.join(""));
+    const size = writeAt(fd, head.join(""), 0);
     if (fsync) fsyncSync(fd);
     renameSync(temporary, join(dir, journalName(seq)));
-    return fd;
+    return { fd, size };
   } catch (error) {
     closeSync(fd);
     throw error;
   }
 }
 
-/** Writes all of it: the kernel may take less than was offered when the disk is nearly full. */
-export function appendAll(fd: number, text: string): void {
+/** Writes all of it: the kernel may take less than was offered when the disk is nearly full. @returns the position after it. */
+export function writeAt(fd: number, text: string, position: number): number {
   const bytes = Buffer.from(text);
   let done = 0;
-  while (done < bytes.length) done += writeSync(fd, bytes, done);
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  return position + bytes.length;
 }
 
 export const journalSeqs = (dir: string): number[] => numbersOf(dir, /^(\d+)\.journal$/);

@@ -40,7 +40,7 @@ export function createSender(options: {
   async function run(): Promise<void> {
     for (let failures = 0; awake && !stop.signal.aborted; ) {
       awake = false;
-      const sound = await sendAll().catch(() => false);
+      const sound = await sendAll();
       failures = sound ? 0 : failures + 1;
       if (sound) continue;
       awake = true;
@@ -51,14 +51,17 @@ export function createSender(options: {
   const pause = (ms: number): Promise<void> =>
     sleep(ms, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
 
-  /** @returns false where anything is left for later. */
+  /** One folder that fails does not hold up the others. @returns false where anything is left for later. */
   async function sendAll(): Promise<boolean> {
     let sound = true;
-    for (const dir of options.folders()) {
-      if (await sendFolder(dir)) await options.onDrained(dir);
-      else sound = false;
-    }
+    for (const dir of options.folders()) sound = (await drainFolder(dir).catch(() => false)) && sound;
     return sound;
+  }
+
+  async function drainFolder(dir: string): Promise<boolean> {
+    const drained = await sendFolder(dir);
+    if (drained) await options.onDrained(dir);
+    return drained;
   }
 
   async function sendFolder(dir: string): Promise<boolean> {

@@ -383,6 +383,12 @@ describe("the sender", () => {
     expect(isSpent(dir)).toBe(false);
   });
 
+  test("one folder that cannot be read does not hold up the others", async () => {
+    const [gone, sound] = [join(spoolDir, "gone"), await sealed(3)];
+    await senderFor([gone, sound], async (details) => details.map(() => "taken")).finish(200);
+    expect(readdirSync(sound).filter((name) => name.endsWith(".batch"))).toEqual([]);
+  });
+
   test("waits at random, longer each time, and never more than 30 s", () => {
     const bounds = Array.from({ length: 20 }, (_, failures) => waitMs(failures + 1, 1));
     expect(bounds.slice(0, 8)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Server } from "node:net";
 import { join } from "node:path";
@@ -13,7 +13,6 @@ import {
 } from "@tooltrail/format";
 import { sealBatch } from "./chain.ts";
 import {
-  appendAll,
   type BegunCall,
   begunLine,
   createJournal,
@@ -26,6 +25,7 @@ import {
   recordEntry,
   settle,
   stateLine,
+  writeAt,
 } from "./journal.ts";
 import { holdAlive } from "./liveness.ts";
 
@@ -78,12 +78,11 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const { dir, alive } = await makeProcessFolder(options.spoolDir, identity);
 
   const state: JournalState = { server: options.server, sides: options.sides, open: new Map(), lastAt: now() };
-  const current = { seq: 0, fd: createJournal(dir, 0, state, [], options.fsync), lines: [] as Line[], bytes: 0 };
+  const current = { seq: 0, ...createJournal(dir, 0, state, [], options.fsync), lines: [] as Line[], bytes: 0 };
   const unsealed: { seq: number; server: ServerRef; lines: Line[] }[] = [];
   const backlog: Entry[] = [];
   let backlogBytes = 0;
   let lost = 0;
-  let torn = false;
   /** Nothing is sealed before the server's name is known or a call has ended: else the first batch would be about "unknown". */
   let named = false;
   let flushTimer: NodeJS.Timeout | undefined;
@@ -120,12 +119,11 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     if (!options.reserve(entry.text.length)) return false;
     try {
       if (entry.line && !fits(current.lines, current.bytes, entry.line)) rotate();
-      // A full disk may have taken half a line: the line feed ends it, so that this one can be read.
-      appendAll(current.fd, torn ? `\n${entry.text}` : entry.text);
+      const size = writeAt(current.fd, entry.text, current.size);
       if (options.fsync) fsyncSync(current.fd);
-      torn = false;
+      current.size = size;
     } catch {
-      torn = true;
+      takeBack();
       return false;
     }
     if (entry.line) {
@@ -140,12 +138,21 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     return true;
   }
 
+  /** What a failing write left behind goes: it will be written again, maybe into the next journal, and must not be found twice. */
+  function takeBack(): void {
+    try {
+      ftruncateSync(current.fd, current.size);
+    } catch {
+      // The next write begins at the same place.
+    }
+  }
+
   /** The next journal is whole before the old one is sealed: at every moment the newest journal names every open call. */
   function rotate(): void {
     if (unsealed.length >= maxUnsealed) throw new Error("Sealing does not keep up.");
-    const fd = createJournal(dir, current.seq + 1, state, [], options.fsync);
+    const next = createJournal(dir, current.seq + 1, state, [], options.fsync);
     closeCurrent();
-    Object.assign(current, { seq: current.seq + 1, fd, lines: [], bytes: 0 });
+    Object.assign(current, { seq: current.seq + 1, ...next, lines: [], bytes: 0 });
     void sealSoon();
   }
 

@@ -48,8 +48,14 @@ function parseDigestKey(text: string): Uint8Array {
   return key;
 }
 
-/** Two processes may start at once: the file appears whole by `link`, and whoever comes second reads the first one's. */
-function loadOrMake(path: string, make: () => string): string {
+/**
+ * A secret's text, from a file that this user alone can read; made the first time.
+ *
+ * Two processes may start at once, or one be killed: the file appears whole by `link`, and whoever comes second reads the first one's.
+ *
+ * @throws Error where the file is somebody else's or readable by others, or cannot be made.
+ */
+export function loadOrMake(path: string, make: () => string): string {
   const found = read(path);
   if (found !== undefined) return found;
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

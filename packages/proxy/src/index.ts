@@ -23,19 +23,25 @@ export async function runProxy(options: ProxyOptions): Promise<Exit> {
     process.stderr.write(`tooltrail: calls are NOT recorded: ${error.message}\n`);
     return deafEmitter;
   });
-  try {
-    return await relay({
-      command: options.command,
-      args: options.args,
-      env: withoutNpm(process.env),
-      tracker: emitter.tracker,
-      holdsFrames: options.onSpoolFailure === "closed",
-      stdin: process.stdin,
-      stdout: process.stdout,
-    });
-  } finally {
-    await emitter.stop().catch(() => undefined); // however records fare, the exit is the server's
-  }
+  const exit = await relay({
+    command: options.command,
+    args: options.args,
+    env: withoutNpm(process.env),
+    tracker: emitter.tracker,
+    holdsFrames: options.onSpoolFailure === "closed",
+    stdin: process.stdin,
+    stdout: process.stdout,
+    // However the records fare, the exit is the server's.
+  }).finally(() => emitter.stop().catch(() => undefined));
+  if ("signal" in exit) restore(exit.signal);
+  return exit;
+}
+
+/** Gives a signal its default action back, for the caller to end by it: Node ignores SIGPIPE. */
+function restore(signal: NodeJS.Signals): void {
+  if (signal === "SIGKILL" || signal === "SIGSTOP") return; // nobody can have taken it
+  const nothing = (): void => {};
+  process.on(signal, nothing).off(signal, nothing);
 }
 
 /** Where there is no spool and the operator prefers calls to records. */

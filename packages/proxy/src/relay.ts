@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import type { Ending, Tracker } from "@tooltrail/emitter";
 import { createFrameReader, parseFrame } from "./frames.ts";
+import { whenParentIsGone } from "./parent.ts";
 
 /** How the server ended, for the proxy to end alike. */
 export type Exit = { readonly code: number } | { readonly signal: NodeJS.Signals };
@@ -20,7 +21,6 @@ export interface RelayOptions {
 const maxFrameBytes = 64 * 1024 * 1024;
 /** A server that ignores its client's end is given this long at each step. */
 const graceMs = 1_500;
-const drainMs = 5_000;
 const forwarded: NodeJS.Signals[] = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"];
 const terminating = new Set<NodeJS.Signals>(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"]);
 
@@ -34,7 +34,7 @@ const terminating = new Set<NodeJS.Signals>(["SIGTERM", "SIGINT", "SIGHUP", "SIG
 export function relay(options: RelayOptions): Promise<Exit> {
   const { tracker, stdin, stdout } = options;
   const child = spawn(options.command, options.args, { stdio: ["pipe", "pipe", "inherit"], env: options.env });
-  const client = { gone: false, stdinEnded: false };
+  const client = { gone: false, stdinEnded: false, endsServer: false, deaf: false, dead: false };
   const timers = new Set<NodeJS.Timeout>();
   const after = (ms: number, act: () => void): void => void timers.add(setTimeout(act, ms).unref());
 
@@ -45,44 +45,50 @@ export function relay(options: RelayOptions): Promise<Exit> {
   stdin.on("data", (chunk: Buffer) => {
     if (!toServer.push(chunk)) pauseUntilDrained(stdin, child.stdin);
   });
-  stdin.on("end", () => {
+  const hangUp = (): void => {
     client.stdinEnded = true;
     toServer.end();
-  });
-  stdin.on("error", () => toServer.end());
-  child.stdin?.on("error", () => stdin.resume()); // EPIPE: the server does not read any more; what comes is let go, as a pipe would
+    if (client.endsServer) insist();
+  };
+  stdin.on("end", hangUp).on("error", hangUp);
+  child.stdin?.on("error", () => stdin.resume()); // EPIPE: the server does not read any more; what comes is let go, so its end is seen
 
   child.stdout?.on("data", (chunk: Buffer) => {
     if (!stdout.write(chunk)) pauseUntilDrained(child.stdout, stdout);
     for (const line of fromServer.push(chunk)) tap.read(() => tracker.fromServer(parseFrame(line)));
   });
   stdout.on("error", () => {
-    client.gone = true; // EPIPE: nobody reads; the server is to feel it as it would without us
+    client.gone = client.deaf = true; // EPIPE: nobody reads; the server is to feel it as it would without us
     child.stdout?.destroy();
   });
+  let heard: Promise<void> | undefined;
+  /** Ends our output when the server ends its own, while it may live on. Once: a second end of process.stdout is never answered. */
+  const endOutput = (): Promise<void> => {
+    heard ??= new Promise((resolve) => (client.deaf ? resolve() : stdout.end(() => resolve())));
+    return heard;
+  };
+  child.stdout?.on("end", endOutput);
 
   const onSignal = (signal: NodeJS.Signals): void => {
     // From a terminal the server gets it as well, being in the same foreground group.
     if (!(signal === "SIGINT" && process.stdin.isTTY)) child.kill(signal);
     if (!terminating.has(signal)) return;
     client.gone = true;
-    // The client has closed our input and now ends us; its next step is SIGKILL, which we could not pass on.
-    if (client.stdinEnded) after(graceMs, () => child.kill("SIGKILL"));
+    client.endsServer ||= signal === "SIGTERM";
+    if (client.stdinEnded) insist();
   };
+  // The client has closed our input and ends us, in whichever order we learn it; its next step is SIGKILL, which we could not pass on.
+  const insist = (): void => after(graceMs, () => child.kill("SIGKILL"));
   for (const signal of forwarded) process.on(signal, onSignal);
 
-  const parent = process.ppid;
-  const watch = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(watch);
-    client.gone = true;
-    child.kill("SIGTERM");
-    after(graceMs, () => child.kill("SIGKILL"));
-  }, 500).unref();
-
   return new Promise((resolve, reject) => {
+    const unwatch = whenParentIsGone(() => {
+      client.gone = client.dead = true;
+      child.kill("SIGTERM");
+      insist();
+      if (ended.exit) resolve(ended.exit); // it will not read what is left
+    });
     const cleanUp = (): void => {
-      clearInterval(watch);
       for (const timer of timers) clearTimeout(timer);
       for (const signal of forwarded) process.off(signal, onSignal);
       stdin.pause();
@@ -91,20 +97,32 @@ export function relay(options: RelayOptions): Promise<Exit> {
     child.on("error", (error) => {
       if (child.pid !== undefined) return; // a signal that could not be sent
       cleanUp();
+      unwatch();
       reject(error);
     });
-    const ended = { once: false };
+    const ended: { exit?: Exit } = {};
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (ended.once) return;
-      ended.once = true;
+      if (ended.exit) return;
+      const exit: Exit = signal ? { signal } : { code: code ?? 1 };
+      ended.exit = exit;
       cleanUp();
       const ending: Ending = client.gone || client.stdinEnded ? { via: "client_gone" } : { via: "exit", code, signal };
       tap.read(() => tracker.close(ending));
-      void flushed(stdout).then(() => resolve(signal ? { signal } : { code: code ?? 1 }));
+      // Its last words are the client's, however slowly it reads: no time is too long while it lives. EPIPE ends this, too.
+      const done = (): void => {
+        unwatch();
+        resolve(exit);
+      };
+      if (client.dead) done();
+      else void endOutput().then(done);
     };
     // "close" comes when its output is read to the end; a grandchild may hold that open for ever.
     child.on("close", end);
-    child.on("exit", (code, signal) => after(graceMs, () => end(code, signal)));
+    child.on("exit", (code, signal) => {
+      const slow = (): boolean => child.stdout?.isPaused() === true && !client.dead;
+      const quiet = setTimeout(() => (slow() ? quiet.refresh() : end(code, signal)), graceMs).unref();
+      stdout.on("drain", () => quiet.refresh());
+    });
   });
 }
 
@@ -135,7 +153,7 @@ function createToServer(
     if (first) tap.unparsed();
     if (holdsFrames) write(bytes);
   });
-  const see = (message: unknown): boolean => tap.read(() => tracker.fromClient(message)) ?? true;
+  const see = (message: unknown): boolean => tap.read(() => tracker.fromClient(message)) ?? !holdsFrames;
 
   return {
     push(chunk: Buffer): boolean {
@@ -159,16 +177,18 @@ function createToServer(
   };
 
   function passOrRefuse(line: Buffer): boolean {
-    const message = parseFrame(line);
-    if (see(message)) return write(line);
-    const refused = (Array.isArray(message) ? message : [message]).filter(
-      (m) => m?.id !== undefined && m?.method !== undefined,
-    );
-    const answers = refused.map(({ id }) => ({ jsonrpc: "2.0", id, error: notRecorded }));
+    const message = parseFrame(line) as Asked | Asked[] | undefined;
+    const refused = see(message) ? [] : [message].flat().filter((m) => m?.id !== undefined && m?.method !== undefined);
+    if (refused.length === 0) return write(line);
+    const answers = refused.map((m) => ({ jsonrpc: "2.0", id: m?.id, error: notRecorded }));
+    tap.read(() => tracker.fromServer(answers)); // of a JSON-RPC batch, calls are refused that could be recorded
     stdout.write(`${JSON.stringify(Array.isArray(message) ? answers : answers[0])}\n`);
     return true;
   }
 }
+
+/** What may be answered, of a message of any kind. */
+type Asked = { readonly id?: unknown; readonly method?: unknown } | null | undefined;
 
 const notRecorded = {
   code: -32603,
@@ -177,18 +197,7 @@ const notRecorded = {
 };
 
 function pauseUntilDrained(source: Readable | null, target: Writable | null): void {
+  if (target?.destroyed) return; // it never drains
   source?.pause();
   target?.once("drain", () => source?.resume());
 }
-
-/** All that was written has left this process, or nobody takes it. */
-const flushed = (stream: Writable): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, drainMs);
-    const done = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    if (stream.destroyed || stream.errored) done();
-    else stream.write("", done);
-  });

@@ -1,0 +1,11 @@
+import { expect, test } from "vitest";
+import { runChaos } from "./run.ts";
+
+test("of what was answered before a kill -9 nothing is lost, and nothing is doubled", async () => {
+  const seed = Math.floor(Math.random() * 4_294_967_296);
+  const say = (line: string): void => console.info(`chaos, seed ${seed}: ${line}`);
+  const { problems, lost, doubled, calls, events, kills } = await runChaos({ rounds: 50, seed, keep: false, say });
+  expect({ seed, problems, lost, doubled }).toEqual({ seed, problems: [], lost: 0, doubled: 0 });
+  // An audit of nothing would find nothing.
+  expect(Math.min(calls.answered, events.acknowledged, kills.proxy, kills.pipeline)).toBeGreaterThan(0);
+}, 240_000);
