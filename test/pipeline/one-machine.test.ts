@@ -277,11 +277,10 @@ describe("starting and stopping", () => {
     writeFileSync(join(place.dir, "digest.key"), "x".repeat(44));
     chmodSync(join(place.dir, "digest.key"), 0o644);
     const pipeline = await start(place);
-    const said = await tooltrail(place, pipeline.endpoint, "proxy", "--", "true");
-    expect(said).toMatchObject({
-      code: 2,
-      stderr: expect.stringMatching(/digest\.key must belong to this user alone/),
-    });
+    const proxied = (...flags: string[]) => tooltrail(place, pipeline.endpoint, "proxy", ...flags, "--", "echo", "hi");
+    const why = expect.stringMatching(/digest\.key must belong to this user alone/);
+    expect(await proxied("--on-spool-failure", "closed")).toEqual({ code: 2, stdout: "", stderr: why });
+    expect(await proxied()).toEqual({ code: 0, stdout: "hi\n", stderr: why }); // open: the call matters more than its record
   });
 
   test("a graceful stop works off the queue, and nothing acknowledged is lost by kill -9", async () => {

@@ -135,11 +135,12 @@ export async function startBus(): Promise<string> {
   return `http://127.0.0.1:${(bus.address() as AddressInfo).port}`;
 }
 
-/** To be called once by each file that starts processes: none is left over. */
+/** To be called by each file that starts processes, after its other hooks since the last runs first: none is left over. */
 export function leaveNobody(): void {
-  afterAll(() => {
-    const below = [...started].flatMap(descendants);
-    for (const pid of [...started, ...below].filter(isAlive)) process.kill(pid, "SIGKILL");
+  afterAll(async () => {
+    const left = [...started, ...[...started].flatMap(descendants)].filter(isAlive);
+    for (const pid of left) process.kill(pid, "SIGKILL");
+    await gone(left, 10_000);
     started.clear();
   });
 }
@@ -163,16 +164,13 @@ type Frame = Record<string, unknown>;
 
 /** A client that sends whole frames of any kind, and reads them. */
 export function talkTo(proxy: Started) {
-  const waiting: ((frame: unknown) => void)[] = [];
-  const unread: unknown[] = [];
-  createInterface({ input: proxy.stdout }).on("line", (text) => {
-    const next = waiting.shift();
-    if (next) next(JSON.parse(text));
-    else unread.push(JSON.parse(text));
-  });
+  const frames = createInterface({ input: proxy.stdout })[Symbol.asyncIterator]();
   const send = (frame: unknown): void => void proxy.stdin.write(`${JSON.stringify(frame)}\n`);
-  const receive = (): Promise<unknown> =>
-    unread.length > 0 ? Promise.resolve(unread.shift()) : new Promise((resolve) => waiting.push(resolve));
+  const receive = async (): Promise<unknown> => {
+    const { value, done } = await frames.next();
+    if (done) throw new Error("The server has ended, or closed its output.");
+    return JSON.parse(value);
+  };
   let lastId = 0;
   const request = (method: string, params: Frame = {}): Frame => {
     lastId += 1;

@@ -9,7 +9,7 @@ import { mkdirSync } from "node:fs";
 export function mountTinyDisk(dir: string, kilobytes: number): { unmount(): void } | { skipped: string } {
   mkdirSync(dir, { recursive: true });
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${kilobytes}k`, "tmpfs", dir], { stdio: "pipe" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${kilobytes}k,mode=0700`, "tmpfs", dir], { stdio: "pipe" });
   } catch (error) {
     const skipped = `no tmpfs can be mounted: ${(error as Error).message.split("\n")[0]}`;
     if (process.env.TOOLTRAIL_REQUIRE_ALL === "1") throw new Error(skipped);

@@ -52,7 +52,7 @@ export const proxyCommand = buildCommand<ProxyFlags, string[], CommandContext>({
       command: command ?? "",
       args,
       spoolDir,
-      keys: loadKeys(spoolDir, digestKey),
+      keys: () => loadKeys(spoolDir, digestKey),
       putEvents: loopbackBus(endpoint),
       ...(server && { serverId: server }),
       ...(named && { environment: named }),

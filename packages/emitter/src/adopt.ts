@@ -17,7 +17,7 @@ import {
   settle,
 } from "./journal.ts";
 import { isAlive } from "./liveness.ts";
-import { identityFile } from "./spool.ts";
+import { ballastFile, identityFile } from "./spool.ts";
 
 /**
  * What dead processes left behind. Their folders are taken by an atomic rename into the adopter's own, so exactly one adopter has each, and an
@@ -84,6 +84,7 @@ export async function recover(dir: string, installationPem: string, fsync: boole
   if (identity.key !== key)
     throw new Error(`${dir} was written under another installation key; only that key can seal it.`);
 
+  await rm(join(dir, ballastFile), { force: true });
   finish(dir, seqs.at(-1) ?? 0, fsync);
   for (const seq of journalSeqs(dir)) {
     if (seq > newestSealed(dir)) {

@@ -14,7 +14,8 @@ import { type Clock, createTracker, type Tracker } from "./tracker.ts";
 /** What an emitter is told from outside. Sizes in bytes. */
 export interface EmitterOptions {
   readonly spoolDir: string;
-  readonly keys: Keys;
+  /** Reads the keys, or makes them. */
+  readonly keys: () => Keys;
   readonly putEvents: PutEvents;
   /** Named by the operator, else by the server itself, else `fallbackServer`. */
   readonly serverId?: string;
@@ -44,10 +45,10 @@ const clock: Clock = { now: () => Date.now(), elapsedUs: () => performance.now()
 /**
  * One process that emits: a tracker over a spool, a sender, and care for what dead processes left.
  *
- * @throws as `fs` does where the spool cannot be made.
+ * @throws as `fs` does where the spool or the keys cannot be made.
  */
 export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
-  const { keys } = options;
+  const keys = options.keys();
   makeFolder(options.spoolDir);
   const spoolDir = await realpath(options.spoolDir); // one name for one folder, whatever links lead to it
   const identity = identityOf(keys.installationPem, randomBytes(16));

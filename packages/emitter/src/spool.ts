@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, ftruncateSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, renameSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Server } from "node:net";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import {
   type AuditRecord,
   type CallRecord,
   type Identity,
+  maxEnvelopeBytes,
   recordLine,
   recordSchema,
   type ServerRef,
@@ -72,6 +73,7 @@ const maxBacklogBytes = 4 * 1024 * 1024;
 const maxUnsealed = 200;
 
 export const identityFile = "emitter.json";
+export const ballastFile = "ballast";
 
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
   const { identity, now } = options;
@@ -79,6 +81,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 
   const state: JournalState = { server: options.server, sides: options.sides, open: new Map(), lastAt: now() };
   const current = { seq: 0, ...createJournal(dir, 0, state, [], options.fsync), lines: [] as Line[], bytes: 0 };
+  const ballast = createBallast(dir);
   const unsealed: { seq: number; server: ServerRef; lines: Line[] }[] = [];
   const backlog: Entry[] = [];
   let backlogBytes = 0;
@@ -105,9 +108,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     return false;
   }
 
+  /** Not while anything waits to be sealed: on a disk that was full, journals would take the room that sealing needs to free some. */
   function drain(): void {
     for (let next = backlog[0]; next !== undefined; next = backlog[0]) {
-      if (!store(next)) return;
+      if (unsealed.length > 0 || !store(next)) return;
       backlog.shift();
       backlogBytes -= next.text.length;
     }
@@ -130,7 +134,12 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       current.lines.push(entry.line);
       current.bytes += lineBytes(entry.line);
     }
-    // Only now that the end is in the journal is the call not open: a journal begun before this still names it.
+    // `open` is what the journals say, no more: a call begun in memory would swell the next journal's head, and one whose end is not written
+    // yet must still be in it.
+    if (entry.begun) {
+      state.open.set(entry.begun.callId, entry.begun);
+      state.lastAt = entry.begun.at;
+    }
     if (entry.record) {
       settle(state.open, entry.record);
       state.lastAt = entry.record.at;
@@ -163,17 +172,26 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 
   /** One sealing at a time, in order, since each names the one before. What fails stays queued, and the next flush tries again. */
   function sealSoon(): Promise<void> {
-    sealing = sealing.then(sealAll).catch(armFlush);
+    sealing = sealing.then(sealAll).then(drain).catch(armFlush);
     return sealing;
   }
 
   async function sealAll(): Promise<void> {
     for (let next = unsealed[0]; next !== undefined; next = unsealed[0]) {
-      await sealBatch(dir, identity, { seq: next.seq, server: next.server }, next.lines, state.sides, options.fsync);
+      await sealOne(next);
       unlinkSync(join(dir, journalName(next.seq)));
       unsealed.shift();
       options.onSealed();
     }
+    ballast.keep();
+  }
+
+  async function sealOne({ seq, server, lines }: (typeof unsealed)[number]): Promise<void> {
+    const sealNow = () => sealBatch(dir, identity, { seq, server }, lines, state.sides, options.fsync);
+    await sealNow().catch(() => {
+      ballast.drop();
+      return sealNow();
+    });
   }
 
   function armFlush(): void {
@@ -200,7 +218,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     }
   }
 
-  const stopped = (): Required<Entry> =>
+  const stopped = () =>
     entryOf({ schema: recordSchema, kind: "lifecycle", at: now(), event: "stopped", lastSeq: current.seq });
 
   return {
@@ -209,10 +227,8 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     flush,
     write: (record) => append(entryOf(record)),
     begin(call, intent) {
-      state.open.set(call.callId, call);
-      state.lastAt = call.at;
       const entry = intent && entryOf(intent);
-      return append({ ...entry, text: begunLine(call) + (entry?.text ?? "") });
+      return append({ ...entry, begun: call, text: begunLine(call) + (entry?.text ?? "") });
     },
     end(record) {
       named = true;
@@ -225,6 +241,10 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       append({ text: stateLine(state) });
     },
     async stop() {
+      for (let before = -1; backlog.length !== before; await sealSoon()) {
+        before = backlog.length;
+        drain();
+      }
       if (!fits(current.lines, current.bytes, stopped().line)) tryToRotate();
       append(stopped());
       closed = true;
@@ -242,13 +262,40 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 /** What goes into the journal at once, and what it adds to the batch. */
 interface Entry {
   readonly text: string;
+  readonly begun?: BegunCall;
   readonly line?: Line;
   readonly record?: AuditRecord;
 }
 
-function entryOf(record: AuditRecord): Required<Entry> {
+function entryOf(record: AuditRecord): Required<Omit<Entry, "begun">> {
   const text = recordLine(record);
   return { text: recordEntry(text), line: { text, at: record.at }, record };
+}
+
+/**
+ * Room that is kept for sealing. On a full disk only a batch that is sealed and sent makes any, so without it a disk that our own journals have
+ * filled would stay full.
+ */
+function createBallast(dir: string): { keep(): void; drop(): void } {
+  const path = join(dir, ballastFile);
+  let kept = false;
+  const ballast = {
+    keep(): void {
+      if (kept) return;
+      try {
+        writeFileSync(path, Buffer.alloc(maxEnvelopeBytes), { mode: 0o600 });
+        kept = true;
+      } catch {
+        ballast.drop(); // no room: next time
+      }
+    },
+    drop(): void {
+      rmSync(path, { force: true });
+      kept = false;
+    },
+  };
+  ballast.keep();
+  return ballast;
 }
 
 /** The folder appears under its name with its socket listening, so it is never seen without. */

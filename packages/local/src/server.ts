@@ -30,7 +30,7 @@ export function createHttpServer(options: {
         send(
           response,
           error instanceof TooLarge
-            ? json(413, "too_large", error.message)
+            ? closing(json(413, "too_large", error.message))
             : json(500, "internal", "Something went wrong here; the log has more."),
         );
       },
@@ -86,6 +86,9 @@ function send(response: ServerResponse, { status, headers, body }: Answer): void
   response.end(body);
 }
 
+/** What is left of the request is not read, so the connection cannot be used again. */
+const closing = (answer: Answer): Answer => ({ ...answer, headers: { ...answer.headers, connection: "close" } });
+
 const json = (status: number, code: string, message: string): Answer => ({
   status,
   headers: { "content-type": "application/json" },
@@ -108,7 +111,8 @@ function hasToken({ headers: { authorization = "" } }: IncomingMessage, token: s
 async function read(request: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Not destroyed when this gives up: the answer still has to leave by the same socket.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxBodyBytes) throw new TooLarge(`A request has at most ${maxBodyBytes} bytes.`);
     chunks.push(chunk);
