@@ -12,6 +12,7 @@ describe.each(adapterSets)("state on %s", (_, open) => {
     const ada = { issuer: "idp", subject: "ada" };
     await ports.principals.put({ p_1: ada, p_2: { issuer: "os", subject: "ada" } });
     await ports.principals.put({ p_1: ada });
+    await ports.principals.put({ p_1: { issuer: "idp", subject: "mallory" } }); // nobody can be renamed
     ports = ports.reopen();
     expect(await ports.principals.names(["p_1", "p_9"])).toEqual(new Map([["p_1", ada]]));
     expect(await ports.principals.refsOf("ada")).toEqual(["p_1", "p_2"]);

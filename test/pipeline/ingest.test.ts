@@ -166,6 +166,18 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       ],
       ["records too far apart", "times_wrong", /ms apart/, resealed([aCall({ at: 1 }), aCall({ at: 600_002 })])],
       [
+        "a record from the far future",
+        "times_wrong",
+        /^at: .* more than a day ahead/,
+        resealed([aCall({ at: 1_800_000_000_000 + 86_400_001 })]),
+      ],
+      [
+        "a plain event from the far future",
+        "times_wrong",
+        /^at: /,
+        async () => aPlainMessage({ server: "s", tool: "t", outcome: "ok", at: "2031-01-01T00:00:00Z" }),
+      ],
+      [
         "a plain event without a tool",
         "invalid",
         /^detail\.tool: /,

@@ -16,7 +16,7 @@ import {
 } from "@tooltrail/format";
 import { envelope as envelopeSchema, record as recordSchema } from "@tooltrail/format/schema";
 import { plainBatch } from "./plain.ts";
-import type { Ports, StoredBatch } from "./ports.ts";
+import type { Ports, StoredBatch, Surroundings } from "./ports.ts";
 
 /** An EventBridge event as a queue delivers it. */
 export interface BusEvent {
@@ -125,7 +125,7 @@ function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refus
   if (fault) return { reason: fault, detail: faults[fault] };
   const opened = open(envelope.headers, envelope.body);
   if ("fault" in opened) return { reason: opened.fault, detail: faults[opened.fault] };
-  const wrong = checkRecords(envelope.headers, opened.records);
+  const wrong = checkRecords(envelope.headers, opened.records) ?? tooFarAhead(envelope.headers.lastAt, surroundings);
   if (wrong) return wrong;
   return {
     batch: {
@@ -163,6 +163,14 @@ function checkRecords(headers: BatchHeaders, records: readonly unknown[]): Refus
   if (headers.lastAt - headers.firstAt <= maxBatchSpanMs) return undefined;
   return { reason: "times_wrong", detail: `headers: the records lie more than ${maxBatchSpanMs} ms apart.` };
 }
+
+/** A clock may be wrong, but a record from the far future would stand before all others in every answer until then. */
+export function tooFarAhead(at: number, { now }: Surroundings): Refusal | undefined {
+  if (at <= now() + maxAheadMs) return undefined;
+  return { reason: "times_wrong", detail: `at: ${new Date(at).toISOString()} is more than a day ahead of this clock.` };
+}
+
+const maxAheadMs = 86_400_000;
 
 const faults: { readonly [fault in Fault]: string } = {
   emitter_mismatch: "headers.emitter: does not belong to headers.key and headers.nonce.",

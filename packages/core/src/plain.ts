@@ -15,7 +15,7 @@ import {
 } from "@tooltrail/format";
 import { plainEvent } from "@tooltrail/format/schema";
 import { given } from "./given.ts";
-import { type Accepted, type BusEvent, invalid, type Refusal } from "./ingest.ts";
+import { type Accepted, type BusEvent, invalid, type Refusal, tooFarAhead } from "./ingest.ts";
 import type { Surroundings } from "./ports.ts";
 
 /**
@@ -25,7 +25,8 @@ import type { Surroundings } from "./ports.ts";
  * producer's own words (`identity`), not by the bus's id or time, which a producer's retry changes. The digest is keyed: the words hold
  * a name.
  */
-export async function plainBatch({ digestKey, now }: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
+export async function plainBatch(surroundings: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
+  const { digestKey, now } = surroundings;
   const parsed = plainEvent.safeParse(event.detail);
   if (!parsed.success) return invalid("detail", parsed.error);
   const said: PlainEvent = parsed.data;
@@ -33,6 +34,8 @@ export async function plainBatch({ digestKey, now }: Surroundings, event: BusEve
   if (!Number.isSafeInteger(at) || at < 0) {
     return { reason: "invalid", detail: "detail.at: not a time after 1970; nor does the event's own time help." };
   }
+  const ahead = tooFarAhead(at, surroundings);
+  if (ahead) return ahead;
 
   const emitter = plainEmitterId(event.source, said.id ?? event.id);
   const { principal, names } = principalOf(digestKey, said.principal);

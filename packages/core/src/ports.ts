@@ -52,7 +52,8 @@ export interface Ledger {
 /**
  * Names behind pseudonyms: sides, kept apart from the ledger so that they can be forgotten.
  *
- * `put` is idempotent; the last name put under a pseudonym is the one that is read. `refsOf` finds every pseudonym of a subject.
+ * `put` is idempotent, and the first name put under a pseudonym stays: whoever can put events must not be able to rename anybody. `refsOf`
+ * finds every pseudonym of a subject.
  */
 export interface Principals {
   put(principals: { readonly [ref: string]: PrincipalName }): Promise<void>;

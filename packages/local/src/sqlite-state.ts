@@ -5,11 +5,7 @@ import { guarded } from "./sqlite.ts";
 
 /** Names by pseudonym. */
 export function sqlitePrincipals(db: DatabaseSync): Principals {
-  const put = db.prepare(
-    `INSERT INTO principals (ref, issuer, subject) VALUES (?, ?, ?)
-     ON CONFLICT (ref) DO UPDATE SET issuer = excluded.issuer, subject = excluded.subject
-     WHERE issuer <> excluded.issuer OR subject <> excluded.subject`,
-  );
+  const put = db.prepare("INSERT INTO principals (ref, issuer, subject) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
   const name = db.prepare("SELECT issuer, subject FROM principals WHERE ref = ?");
   const refs = db.prepare("SELECT ref FROM principals WHERE subject = ? ORDER BY ref");
   return {
