@@ -9,29 +9,13 @@ import { StdioClientTransport as StdioV1 } from "@modelcontextprotocol/sdk/clien
 import type { RecordView } from "@tooltrail/api/types";
 import { keyedDigest } from "@tooltrail/format";
 import { loadKeys } from "@tooltrail/format/keys";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  behindProxy,
-  eventually,
-  makePlace,
-  type RunningPipeline,
-  records,
-  server,
-  startPipeline,
-  tooltrail,
-} from "../support/pipeline.ts";
+import { describe, expect, test } from "vitest";
+import { aPipeline } from "../support/a-pipeline.ts";
+import { behindProxy, eventually, records, server, tooltrail } from "../support/pipeline.ts";
 
-const place = makePlace();
+const { place, pipeline } = aPipeline();
 const files = join(place.dir, "files");
-let pipeline: RunningPipeline;
-beforeAll(async () => {
-  mkdirSync(files);
-  pipeline = await startPipeline(place);
-});
-afterAll(async () => {
-  await pipeline.stop();
-  place.remove();
-});
+mkdirSync(files);
 
 interface Caller {
   listTools(): Promise<unknown>;

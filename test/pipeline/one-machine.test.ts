@@ -7,6 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import type { QuarantinePage, ReplayAnswer } from "@tooltrail/api/types";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { aPipeline } from "../support/a-pipeline.ts";
 import { anEnvelope, anIdentity } from "../support/batches.ts";
 import {
   eventually,
@@ -32,11 +33,9 @@ const entry = (more: Partial<PutEventsRequestEntry> = {}): PutEventsRequestEntry
 });
 
 describe("the bus, by the AWS SDK's own client", () => {
-  const place = makePlace();
-  let pipeline: RunningPipeline;
+  const { place, pipeline } = aPipeline();
   let bus: EventBridgeClient;
-  beforeAll(async () => {
-    pipeline = await startPipeline(place);
+  beforeAll(() => {
     bus = new EventBridgeClient({
       endpoint: pipeline.endpoint,
       region: "us-east-1",
@@ -44,11 +43,7 @@ describe("the bus, by the AWS SDK's own client", () => {
       maxAttempts: 1,
     });
   });
-  afterAll(async () => {
-    bus.destroy();
-    await pipeline.stop();
-    place.remove();
-  });
+  afterAll(() => bus.destroy());
   const put = (...Entries: PutEventsRequestEntry[]) => bus.send(new PutEventsCommand({ Entries }));
 
   test("a plain event is put and found", async () => {
@@ -154,15 +149,7 @@ describe("the bus, by the AWS SDK's own client", () => {
 });
 
 describe("the door", () => {
-  const place = makePlace();
-  let pipeline: RunningPipeline;
-  beforeAll(async () => {
-    pipeline = await startPipeline(place);
-  });
-  afterAll(async () => {
-    await pipeline.stop();
-    place.remove();
-  });
+  const { place, pipeline } = aPipeline();
 
   const ask = (path: string, headers: Record<string, string> = {}, method = "GET", body = ""): Promise<number> =>
     new Promise((resolve, reject) => {

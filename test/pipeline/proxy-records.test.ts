@@ -5,17 +5,9 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { RecordView } from "@tooltrail/api/types";
 import type { CallRecord, DefinitionRecord, RecordKind } from "@tooltrail/format";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import {
-  behindProxy,
-  eventually,
-  makePlace,
-  node,
-  type RunningPipeline,
-  records,
-  server,
-  startPipeline,
-} from "../support/pipeline.ts";
+import { describe, expect, test } from "vitest";
+import { aPipeline } from "../support/a-pipeline.ts";
+import { behindProxy, eventually, node, records, server } from "../support/pipeline.ts";
 import {
   descendants,
   fixture,
@@ -31,15 +23,7 @@ import {
   watchOver,
 } from "../support/proxied.ts";
 
-const place = makePlace();
-let pipeline: RunningPipeline;
-beforeAll(async () => {
-  pipeline = await startPipeline(place);
-});
-afterAll(async () => {
-  await pipeline.stop();
-  place.remove();
-});
+const { place, pipeline } = aPipeline();
 leaveNobody();
 
 type CallView = RecordView & CallRecord;

@@ -4,20 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RecordView } from "@tooltrail/api/types";
 import type { LifecycleRecord } from "@tooltrail/format";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { eventually, makePlace, type RunningPipeline, records, startPipeline, tooltrail } from "../support/pipeline.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { aPipeline } from "../support/a-pipeline.ts";
+import { eventually, records, tooltrail } from "../support/pipeline.ts";
 import { fixture, leaveNobody, line, startProxy, talkTo } from "../support/proxied.ts";
 import { mountTinyDisk } from "../support/tiny-disk.ts";
 
-const place = makePlace();
-let pipeline: RunningPipeline;
-beforeAll(async () => {
-  pipeline = await startPipeline(place);
-});
-afterAll(async () => {
-  await pipeline.stop();
-  place.remove();
-});
+const { place, pipeline } = aPipeline();
 
 const recorded = (id: string, ...args: string[]): Promise<RecordView[]> =>
   records(place, pipeline.endpoint, "--server", id, ...args);

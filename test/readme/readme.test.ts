@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { makePlace, type RunningPipeline, root, startPipeline, tooltrail } from "../support/pipeline.ts";
+import { describe, expect, test } from "vitest";
+import { aPipeline } from "../support/a-pipeline.ts";
+import { root, tooltrail } from "../support/pipeline.ts";
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const scripts = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> })
@@ -20,15 +21,7 @@ const shown: readonly RegExp[] = [
 ];
 
 describe("the README", () => {
-  const place = makePlace();
-  let pipeline: RunningPipeline;
-  beforeAll(async () => {
-    pipeline = await startPipeline(place);
-  });
-  afterAll(async () => {
-    await pipeline.stop();
-    place.remove();
-  });
+  const { place, pipeline } = aPipeline();
 
   const run = (script: string): Promise<{ code: number; output: string }> =>
     new Promise((resolve) => {
