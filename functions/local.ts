@@ -25,8 +25,10 @@ async function main(): Promise<void> {
   const { handler: api } = await import("./api.ts");
 
   const { dataDir } = config();
+  const db = database();
+  ports(); // a key that cannot be used is said now, not with the first event
   const pipeline = await startPipeline({
-    db: database(),
+    db,
     port,
     token: loadToken(dataDir),
     ingest,

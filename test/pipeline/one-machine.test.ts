@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -260,14 +260,14 @@ describe("starting and stopping", () => {
   });
 
   test("a key file that others can read is refused", async () => {
-    mkdirSync(place.spool, { recursive: true });
-    writeFileSync(join(place.dir, "digest.key"), "x".repeat(44));
-    chmodSync(join(place.dir, "digest.key"), 0o644);
     const pipeline = await start(place);
+    chmodSync(join(place.dir, "digest.key"), 0o644);
     const proxied = (...flags: string[]) => tooltrail(place, pipeline.endpoint, "proxy", ...flags, "--", "echo", "hi");
     const why = expect.stringMatching(/digest\.key must belong to this user alone/);
     expect(await proxied("--on-spool-failure", "closed")).toEqual({ code: 2, stdout: "", stderr: why });
     expect(await proxied()).toEqual({ code: 0, stdout: "hi\n", stderr: why }); // open: the call matters more than its record
+    await pipeline.stop();
+    expect(await startBadly("--port", "0")).toEqual({ code: 1, stderr: why });
   });
 
   test("a graceful stop works off the queue, and nothing acknowledged is lost by kill -9", async () => {
