@@ -7,6 +7,8 @@ export interface Config {
   readonly spoolDir: string;
   readonly digestKey: string | undefined;
   readonly fsync: boolean;
+  /** Public keys of other installations, besides this machine's own. */
+  readonly enrolledKeys: readonly string[];
 }
 
 /** @param env the environment; `TOOLTRAIL_DATA` is set from `--data` where that was given. */
@@ -15,4 +17,5 @@ export const config = (env: NodeJS.ProcessEnv = process.env): Config => ({
   spoolDir: resolve(env.TOOLTRAIL_SPOOL || join(homedir(), ".local/state/tooltrail/spool")),
   digestKey: env.TOOLTRAIL_DIGEST_KEY || undefined,
   fsync: env.TOOLTRAIL_FSYNC === "1",
+  enrolledKeys: (env.TOOLTRAIL_ENROLLED_KEYS ?? "").split(",").filter(Boolean),
 });

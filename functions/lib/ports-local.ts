@@ -17,7 +17,11 @@ export const ports = once((): Ports => {
     ledger: sqliteLedger(db),
     principals: sqlitePrincipals(db),
     quarantine: sqliteQuarantine(db),
-    surroundings: { now: Date.now, digestKey: keys().digestKey },
+    surroundings: {
+      now: Date.now,
+      digestKey: keys().digestKey,
+      enrolledKeys: new Set([own().key, ...config().enrolledKeys]),
+    },
   };
 });
 
@@ -32,9 +36,10 @@ const keys = once(() => {
   return loadKeys(spoolDir, digestKey);
 });
 
-export const audit = once(
-  (): Audit => createAudit(ports(), identityOf(keys().installationPem, randomBytes(16)), localAccount),
-);
+/** This process as an emitter: what proxies of this installation sign with, it signs with, too. */
+const own = once(() => identityOf(keys().installationPem, randomBytes(16)));
+
+export const audit = once((): Audit => createAudit(ports(), own(), localAccount));
 
 /** Whoever has the token can read the data folder, hence is its owner as far as this machine can tell. */
 export const callerOf = once((): Caller => {

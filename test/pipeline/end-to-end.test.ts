@@ -1,3 +1,4 @@
+import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { keyedDigest } from "@tooltrail/format";
 import { loadKeys } from "@tooltrail/format/keys";
 import { describe, expect, test } from "vitest";
 import { aPipeline } from "../support/a-pipeline.ts";
-import { behindProxy, eventually, records, server, tooltrail } from "../support/pipeline.ts";
+import { behindProxy, eventually, node, records, root, server, tooltrail } from "../support/pipeline.ts";
 
 const { place, pipeline } = aPipeline();
 const files = join(place.dir, "files");
@@ -174,6 +175,16 @@ describe("the command line", () => {
     expect(await count("--limit", "2")).toBe(2);
   });
 
+  test("a reader that has read enough ends it quietly", async () => {
+    const script = `set -o pipefail; ${node} ${join(root, "packages/cli/src/tooltrail.ts")} records --all --format ndjson | head -1`;
+    const [code, stderr] = await new Promise<[number, string]>((resolve) => {
+      execFile("bash", ["-c", script], { env: place.env(pipeline.endpoint) }, (error, _, said) =>
+        resolve([Number(error?.code ?? 0), said]),
+      );
+    });
+    expect([code, stderr]).toEqual([0, ""]);
+  });
+
   test("shows one record by its id", async () => {
     const [first] = await records(place, pipeline.endpoint, "--limit", "1");
     const { code, stdout } = await run("record", first?.id ?? "", "--json");
@@ -187,6 +198,7 @@ describe("the command line", () => {
     [["records", "--since", "yesterday"], 64, /since: "yesterday" is neither/],
     [["records", "--nonsense"], 64, /nonsense/],
     [["nonsense"], 64, /nonsense/],
+    [["proxy", "--server", "x".repeat(300), "--", "true"], 64, /1 to 256 characters/],
     [["proxy"], 64, /CMD|Expected/],
     [["records", "--data", "/nowhere"], 2, /no readable \/nowhere\/token/],
   ])("%j ends with %i and says why", async (args, status, message) => {

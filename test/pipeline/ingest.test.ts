@@ -2,16 +2,41 @@ import { gzipSync } from "node:zlib";
 import { createAudit } from "@tooltrail/core/audit";
 import { type Ingested, ingest } from "@tooltrail/core/ingest";
 import { queryRecords, readRecord } from "@tooltrail/core/query";
-import { bodyLines, canonical, type Envelope, headersHash, sha256 } from "@tooltrail/format";
+import {
+  bodyLines,
+  type ControlRecord,
+  canonical,
+  type Envelope,
+  headersHash,
+  recordSchema,
+  type Shape,
+  sha256,
+} from "@tooltrail/format";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
 import { everyFault, faulty } from "../support/faults.ts";
 
+const deep = (levels: number): Shape => {
+  let shape: Shape = "string";
+  for (let i = 0; i < levels; i += 1) shape = [shape];
+  return shape;
+};
+
+const aControl = (): ControlRecord => ({
+  schema: recordSchema,
+  kind: "control",
+  at: 1_800_000_000_000,
+  principal: aCall().principal,
+  action: "records.query",
+  params: {},
+});
+
 describe.each(adapterSets)("ingest on %s", (_, open) => {
   let ports: OpenPorts;
   beforeEach(() => {
     ports = open();
+    ports.enrolledKeys.add(anIdentity(1).key).add(anIdentity(9).key);
   });
   afterEach(() => ports.close());
 
@@ -166,6 +191,30 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       ],
       ["records too far apart", "times_wrong", /ms apart/, resealed([aCall({ at: 1 }), aCall({ at: 600_002 })])],
       [
+        "a plain event with a lone surrogate",
+        "invalid",
+        /cannot be read/,
+        async () => aPlainMessage({ server: "s", tool: "\ud800", outcome: "ok" }),
+      ],
+      [
+        "a shape nested without end",
+        "invalid",
+        /cannot be read|too deep|shape/,
+        resealed([aCall({ args: { digest: `hmac-sha256:${"0".repeat(64)}`, bytes: 1, shape: deep(6_000) } })]),
+      ],
+      [
+        "a control record of an unknown key",
+        "not_enrolled",
+        /not enrolled/,
+        async () => aMessage(await anEnvelope({ identity: anIdentity(3), records: [aControl()], server: "files" })),
+      ],
+      [
+        "an unknown key's word about tooltrail itself",
+        "not_enrolled",
+        /not enrolled/,
+        async () => aMessage(await anEnvelope({ identity: anIdentity(3), server: "tooltrail" })),
+      ],
+      [
         "a record from the far future",
         "times_wrong",
         /^at: .* more than a day ahead/,
@@ -228,6 +277,34 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
         sig: sign(null, Buffer.from(canonical(headers)), anIdentity().privateKey).toString("base64"),
       };
     }
+  });
+
+  test("an unknown key's batch is kept and marked, and vouches for nobody", async () => {
+    await ingest(ports, aMessage(await anEnvelope({ identity: anIdentity(3) })));
+    await ingest(ports, aMessage(await anEnvelope({ identity: anIdentity(1) })));
+    const seen = (await calls()).map(({ sealed, enrolled, principal }) => [sealed, enrolled, principal?.verified]);
+    expect(seen.sort()).toEqual([
+      [true, false, false],
+      [true, true, true],
+    ]);
+  });
+
+  test("a batch can neither rename anybody nor name somebody whom it is not about", async () => {
+    await ingest(ports, aMessage(await anEnvelope()));
+    const [ada] = await calls();
+    const sides = {
+      principals: {
+        [ada?.principal?.ref ?? ""]: { issuer: "os", subject: "mallory" },
+        [`p_${"b".repeat(26)}`]: { issuer: "", subject: "eve" },
+      },
+    };
+    await ingest(ports, aMessage(await anEnvelope({ identity: anIdentity(3), sides })));
+    expect((await calls()).map(({ principal }) => principal?.subject)).toEqual([
+      "os:ada@workstation",
+      "os:ada@workstation",
+    ]);
+    expect(await ports.principals.refsOf("mallory")).toEqual([]);
+    expect(await ports.principals.refsOf("eve")).toEqual([]);
   });
 
   describe("a plain event", () => {

@@ -76,6 +76,12 @@ describe("the bus, by the AWS SDK's own client", () => {
     ["no detail-type", { DetailType: "" }, "InvalidArgument", /Parameter DetailType is not valid/],
     ["no detail", { Detail: undefined }, "InvalidArgument", /Parameter Detail is not valid/],
     ["a detail that is not JSON", { Detail: "{" }, "MalformedDetail", /Detail is malformed./],
+    [
+      "a detail that is nested without end",
+      { Detail: `{"a":${"[".repeat(60_000)}${"]".repeat(60_000)}}` },
+      "MalformedDetail",
+      /Detail is malformed./,
+    ],
     ["a detail that is no object", { Detail: "[1]" }, "MalformedDetail", /Detail is malformed./],
     ["a source of AWS", { Source: "aws.ec2" }, "NotAuthorizedForSourceException", /Not authorized for the source./],
   ])("an entry with %s is answered alone, and its neighbours are taken", async (_, wrong, code, message) => {
@@ -178,6 +184,10 @@ describe("the door", () => {
     expect(await ask(path, { ...headers, "x-amz-target": "AWSEvents.PutEvents" }, path === "/" ? "POST" : "GET")).toBe(
       403,
     );
+  });
+
+  test.each(["//", "http://[", "*"])("the target %j is answered, not met with an error", async (path) => {
+    expect([400, 401]).toContain(await ask(path));
   });
 
   test("a body is bounded before it is parsed", async () => {

@@ -10,6 +10,7 @@ import { sqlitePrincipals, sqliteQuarantine } from "@tooltrail/local/sqlite-stat
 export interface OpenPorts extends Ports {
   readonly clock: { nowMs: number };
   readonly digestKey: Uint8Array;
+  readonly enrolledKeys: Set<string>;
   /** The same store, as a new process would find it. */
   reopen(): OpenPorts;
   close(): void;
@@ -19,14 +20,16 @@ export const digestKey = new Uint8Array(32).fill(3);
 
 function sqlitePorts(dir = mkdtempSync(join(tmpdir(), "tooltrail-ports-"))): OpenPorts {
   const db = openDatabase(dir, false);
+  const enrolledKeys = new Set<string>();
   const clock = { nowMs: 1_800_000_000_000 };
   return {
     ledger: sqliteLedger(db),
     principals: sqlitePrincipals(db),
     quarantine: sqliteQuarantine(db),
-    surroundings: { now: () => clock.nowMs, digestKey },
+    surroundings: { now: () => clock.nowMs, digestKey, enrolledKeys },
     clock,
     digestKey,
+    enrolledKeys,
     reopen() {
       db.close();
       return sqlitePorts(dir);

@@ -1,16 +1,19 @@
 import { createAudit } from "@tooltrail/core/audit";
+import { ingest } from "@tooltrail/core/ingest";
 import type { Ports } from "@tooltrail/core/ports";
 import { bodyLines } from "@tooltrail/format";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../../../test/support/adapters.ts";
-import { anIdentity, aStoredBatch } from "../../../test/support/batches.ts";
+import { anIdentity, aPlainMessage, aStoredBatch } from "../../../test/support/batches.ts";
 import { faulty } from "../../../test/support/faults.ts";
 import { createApi } from "./app.ts";
 import { parseTime } from "./parameters.ts";
+import type { RecordPage } from "./types.ts";
 
 let ports: OpenPorts;
 beforeEach(async () => {
   ports = (adapterSets[0] as (typeof adapterSets)[number])[1]();
+  ports.enrolledKeys.add(anIdentity(9).key);
   await ports.ledger.append(await aStoredBatch());
 });
 afterEach(() => ports.close());
@@ -46,6 +49,25 @@ test("a replay that fails halfway is not lost and can be done again", async () =
   const broken = faulty(ports, { port: "quarantine", method: "put", kind: "failed" });
   expect((await appOn(broken).request("/v1/quarantine/qua_a/replay", { method: "POST" })).status).toBe(503);
   expect(await ports.quarantine.read("qua_a")).toBeDefined();
+});
+
+test("what turns out to be stored already has left the quarantine; what is discarded is gone, and both are on record", async () => {
+  const body = aPlainMessage({ server: "s", tool: "t", outcome: "ok", id: "1" });
+  await ingest(ports, body);
+  for (const id of ["qua_a", "qua_b"])
+    await ports.quarantine.put({ id, reason: "poison", detail: "", body, receivedAtMs: 1 });
+  const app = appOn(ports);
+  expect(await (await app.request("/v1/quarantine/qua_a/replay", { method: "POST" })).json()).toEqual({
+    id: "qua_a",
+    outcome: "duplicate",
+  });
+  expect((await app.request("/v1/quarantine/qua_b", { method: "DELETE" })).status).toBe(200);
+  expect((await app.request("/v1/quarantine/qua_b", { method: "DELETE" })).status).toBe(404);
+  expect(await ports.quarantine.list({ limit: 10 })).toEqual([]);
+  const { records } = (await (await app.request("/v1/records?kind=control")).json()) as RecordPage;
+  expect(records.map((record) => record.kind === "control" && record.action)).toEqual(
+    expect.arrayContaining(["quarantine.replay", "quarantine.discard"]),
+  );
 });
 
 test("errors name what was wrong and never what is inside", async () => {

@@ -76,6 +76,15 @@ export function createApi<Env extends object>({
     return c.json(answer);
   });
 
+  app.delete("/v1/quarantine/:id", async (c) => {
+    const id = c.req.param("id");
+    if ((await ports().quarantine.read(id)) === undefined)
+      throw new AppError("not_found", `There is nothing with the id ${id.slice(0, 100)} in quarantine.`);
+    await audit()(callerOf(c.env), "quarantine.discard", texts({ id }));
+    await ports().quarantine.remove(id);
+    return c.json({ id });
+  });
+
   app.notFound((c) =>
     c.json(errorAnswer("not_found", `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`), 404),
   );

@@ -1,4 +1,5 @@
 import type { ErrorAnswer } from "@tooltrail/api/types";
+import { isLoopback } from "@tooltrail/format";
 
 /** The pipeline said no, and why. `status` is HTTP's. */
 export class Refused extends Error {
@@ -15,12 +16,19 @@ export class Unreachable extends Error {}
 export interface Client {
   get<T>(path: string, query?: { readonly [name: string]: string | undefined }): Promise<T>;
   post<T>(path: string): Promise<T>;
+  delete<T>(path: string): Promise<T>;
 }
 
 const timeoutMs = 30_000;
 
 /** Asks the HTTP API. 30 s a request, not tried again: whoever sits at a terminal can. */
 export function createClient(endpoint: string, token: string): Client {
+  const base = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (base === undefined || (base.protocol !== "https:" && !isLoopback(base))) {
+    throw new Error(
+      `TOOLTRAIL_ENDPOINT: ${endpoint} is no https address, nor one on this machine; the token is sent to no other.`,
+    );
+  }
   return {
     get: (path, query = {}) => {
       const url = new URL(path, endpoint);
@@ -28,6 +36,7 @@ export function createClient(endpoint: string, token: string): Client {
       return ask(url, "GET");
     },
     post: (path) => ask(new URL(path, endpoint), "POST"),
+    delete: (path) => ask(new URL(path, endpoint), "DELETE"),
   };
 
   async function ask<T>(url: URL, method: string): Promise<T> {

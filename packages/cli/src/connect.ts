@@ -19,6 +19,8 @@ export const connectFlags = {
 
 /** The pipeline at TOOLTRAIL_ENDPOINT, with the token from its data folder. @throws Error where there is no token. */
 export function connect({ data }: ConnectFlags): Client {
+  // `| head` has read enough: that is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 2));
   const { endpoint, dataDir } = config();
   return createClient(endpoint, readToken(data === undefined ? dataDir : resolve(data)));
 }

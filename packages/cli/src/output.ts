@@ -92,7 +92,7 @@ const fit = (text: string, width: number): string =>
 
 /** RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe before it. */
 function cell(value: string | number | boolean | undefined): string {
-  const text = String(value ?? "");
+  const text = String(value ?? "").replace(/\p{Cc}/gu, "?");
   const safe = typeof value === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

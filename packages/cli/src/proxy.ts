@@ -10,8 +10,14 @@ interface ProxyFlags {
   readonly fsync: boolean;
 }
 
-const text = (brief: string, placeholder: string) =>
-  ({ kind: "parsed", parse: String, optional: true, brief, placeholder }) as const;
+const text = (brief: string, placeholder: string, max = 256) =>
+  ({ kind: "parsed", parse: atMost(max), optional: true, brief, placeholder }) as const;
+
+/** What a record would not take is refused here, not with every batch. */
+const atMost = (max: number) => (value: string) => {
+  if (value === "" || value.length > max) throw new Error(`"${value.slice(0, 40)}" has not 1 to ${max} characters`);
+  return value;
+};
 
 export const proxyCommand = buildCommand<ProxyFlags, string[], CommandContext>({
   docs: {
@@ -21,7 +27,7 @@ export const proxyCommand = buildCommand<ProxyFlags, string[], CommandContext>({
   parameters: {
     flags: {
       server: text("the server's id; else the name by which it introduces itself", "ID"),
-      environment: text("the environment, such as production (TOOLTRAIL_ENVIRONMENT)", "NAME"),
+      environment: text("the environment, such as production (TOOLTRAIL_ENVIRONMENT)", "NAME", 64),
       intent: {
         ...text("a tool whose calls are recorded before they go on, as destructive ones are", "TOOL"),
         variadic: true,

@@ -43,7 +43,19 @@ const replayCommand = buildCommand<Flags, [string], CommandContext>({
   },
 });
 
+const discardCommand = buildCommand<Flags, [string], CommandContext>({
+  docs: { brief: "Forget one of them for good: what should never have been sent" },
+  parameters: {
+    flags,
+    positional: { kind: "tuple", parameters: [{ parse: String, brief: "its id (qua_…)", placeholder: "ID" }] },
+  },
+  async func({ data, json }, id) {
+    const answer = await connect({ ...(data && { data }) }).delete(`/v1/quarantine/${encodeURIComponent(id)}`);
+    this.process.stdout.write(json ? `${JSON.stringify(answer)}\n` : `${id}: discarded\n`);
+  },
+});
+
 export const quarantineRoutes = buildRouteMap({
-  routes: { list: listCommand, replay: replayCommand },
+  routes: { list: listCommand, replay: replayCommand, discard: discardCommand },
   docs: { brief: "Inputs that were refused" },
 });

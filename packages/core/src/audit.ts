@@ -13,7 +13,7 @@ import {
   seal,
 } from "@tooltrail/format";
 import { AppError } from "./errors.ts";
-import { type BusEvent, ingest } from "./ingest.ts";
+import { type BusEvent, ingest, ownServer } from "./ingest.ts";
 import type { Ports } from "./ports.ts";
 
 /** Who uses tooltrail itself, as the boundary knows them. */
@@ -50,7 +50,7 @@ export function createAudit(ports: Ports, identity: Identity, account: string): 
       params,
     };
     const sides = { principals: { [ref]: { issuer: caller.issuer, subject: caller.subject } } };
-    const place = { seq, prev, server: { id: "tooltrail" } };
+    const place = { seq, prev, server: { id: ownServer } };
     const envelope = await seal(identity, place, [recordLine(record)], { first: at, last: at }, sides);
     const event: BusEvent = {
       id: `${identity.emitter}-${seq}`,

@@ -1,4 +1,5 @@
 import {
+  type AuditRecord,
   type BatchHeaders,
   canonical,
   checkSeal,
@@ -40,6 +41,7 @@ export type Reason =
   | "invalid"
   | "too_large"
   | "times_wrong"
+  | "not_enrolled"
   | "conflict"
   | "poison";
 
@@ -63,7 +65,7 @@ export interface Accepted {
  * @throws AppError, retryable, where a port cannot be reached: the message is to be delivered again.
  */
 export async function ingest(ports: Ports, body: string): Promise<Ingested> {
-  const accepted = await accept(ports, body);
+  const accepted = await accept(ports, body).catch(unreadable);
   if ("reason" in accepted) return refuse(ports, body, accepted);
   await ports.principals.put(accepted.sides.principals);
   const appended = await ports.ledger.append(accepted.batch);
@@ -83,6 +85,12 @@ export async function refuse(ports: Ports, body: string, { reason, detail }: Ref
   await ports.quarantine.put({ id, reason, detail, body, receivedAtMs: ports.surroundings.now() });
   return { outcome: "quarantined", id, reason };
 }
+
+/** Reading an input asks no port, so what it throws (a lone surrogate, nesting without end) it will throw again: it is the input's fault. */
+const unreadable = (error: Error): Refusal => ({
+  reason: "invalid",
+  detail: `The event cannot be read: ${error.message}`,
+});
 
 async function accept(ports: Ports, body: string): Promise<Accepted | Refusal> {
   const event = parseEvent(body);
@@ -125,7 +133,10 @@ function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refus
   if (fault) return { reason: fault, detail: faults[fault] };
   const opened = open(envelope.headers, envelope.body);
   if ("fault" in opened) return { reason: opened.fault, detail: faults[opened.fault] };
-  const wrong = checkRecords(envelope.headers, opened.records) ?? tooFarAhead(envelope.headers.lastAt, surroundings);
+  const wrong =
+    checkRecords(envelope.headers, opened.records) ??
+    checkAuthority(envelope.headers, opened.records, surroundings) ??
+    tooFarAhead(envelope.headers.lastAt, surroundings);
   if (wrong) return wrong;
   return {
     batch: {
@@ -136,17 +147,22 @@ function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refus
       receivedAtMs: surroundings.now(),
       account: event.account,
     },
-    sides: envelope.sides,
+    sides: namesIn(envelope.sides, opened.records),
   };
 }
 
 function checkRecords(headers: BatchHeaders, records: readonly unknown[]): Refusal | undefined {
   const times: number[] = [];
   for (const [i, raw] of records.entries()) {
+    const size = Buffer.byteLength(canonical(raw));
+    if (size > maxDefinitionRecordBytes)
+      return {
+        reason: "too_large",
+        detail: `record ${i}: ${size} bytes, and no record has more than ${maxDefinitionRecordBytes}.`,
+      };
     const parsed = recordSchema.safeParse(raw);
     if (!parsed.success) return invalid(`record ${i}`, parsed.error);
     const max = parsed.data.kind === "definition" ? maxDefinitionRecordBytes : maxRecordBytes;
-    const size = Buffer.byteLength(canonical(raw));
     if (size > max)
       return {
         reason: "too_large",
@@ -162,6 +178,29 @@ function checkRecords(headers: BatchHeaders, records: readonly unknown[]): Refus
   }
   if (headers.lastAt - headers.firstAt <= maxBatchSpanMs) return undefined;
   return { reason: "times_wrong", detail: `headers: the records lie more than ${maxBatchSpanMs} ms apart.` };
+}
+
+/** The names of those that the records are about. What else a batch names is nobody's business, and is not kept. */
+function namesIn({ principals }: Sides, records: readonly unknown[]): Sides {
+  const refs = new Set((records as AuditRecord[]).map((record) => ("principal" in record ? record.principal.ref : "")));
+  return { principals: Object.fromEntries(Object.entries(principals).filter(([ref]) => refs.has(ref))) };
+}
+
+/** The server that tooltrail's own records are about. */
+export const ownServer = "tooltrail";
+
+/** What tooltrail says of itself counts as proof of who has been looking: nobody else may say it. */
+function checkAuthority(
+  { key, server }: BatchHeaders,
+  records: readonly unknown[],
+  { enrolledKeys }: Surroundings,
+): Refusal | undefined {
+  if (enrolledKeys.has(key)) return undefined;
+  if (server.id !== ownServer && !(records as AuditRecord[]).some(({ kind }) => kind === "control")) return undefined;
+  return {
+    reason: "not_enrolled",
+    detail: `headers.key: ${key} is not enrolled, and only enrolled keys may write control records.`,
+  };
 }
 
 /** A clock may be wrong, but a record from the far future would stand before all others in every answer until then. */

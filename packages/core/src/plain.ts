@@ -37,7 +37,7 @@ export async function plainBatch(surroundings: Surroundings, event: BusEvent): P
   const ahead = tooFarAhead(at, surroundings);
   if (ahead) return ahead;
 
-  const emitter = plainEmitterId(event.source, said.id ?? event.id);
+  const emitter = plainEmitterId(event.account, event.source, said.id ?? event.id);
   const { principal, names } = principalOf(digestKey, said.principal);
   const outcome = outcomeOf(said.outcome);
   const links = given({ requestId: said.requestId, traceparent: said.traceparent, sessionId: said.sessionId });

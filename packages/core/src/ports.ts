@@ -83,10 +83,12 @@ export interface Quarantine {
   remove(id: string): Promise<void>;
 }
 
-/** What the world gives: time, and the key of pseudonyms and digests. */
+/** What the world gives: time, the key of pseudonyms and digests, and who is known. */
 export interface Surroundings {
   now(): number;
   readonly digestKey: Uint8Array;
+  /** Public keys (base64url) of installations that are known to be ours. Any other key's batches are kept, and marked. */
+  readonly enrolledKeys: ReadonlySet<string>;
 }
 
 export interface Ports {

@@ -10,7 +10,7 @@ import {
   upcast,
 } from "@tooltrail/format";
 import { AppError } from "./errors.ts";
-import type { BatchPosition, Ports, Principals, StoredBatch } from "./ports.ts";
+import type { BatchPosition, Ports, Principals, StoredBatch, Surroundings } from "./ports.ts";
 
 /** Which records. Times in milliseconds: `sinceMs` included, `untilMs` not. */
 export interface RecordFilter {
@@ -31,6 +31,8 @@ export type RecordView = AuditRecord & {
   readonly server: StoredBatch["headers"]["server"];
   /** Signed by its emitter; false for a plain event, for which only the bus vouches. */
   readonly sealed: boolean;
+  /** Signed by a key that this pipeline knows. Where it is false, `principal.verified` is too: nobody vouches for the boundary. */
+  readonly enrolled: boolean;
   readonly receivedAt: number;
   readonly account: string;
   /** With the name, where it has not been forgotten. */
@@ -57,7 +59,7 @@ const batchesPerRead = 16;
  * @throws AppError `invalid` where the cursor is none of ours.
  */
 export async function queryRecords(
-  { ledger, principals }: Ports,
+  { ledger, principals, surroundings }: Ports,
   filter: RecordFilter,
   page: { readonly limit: number; readonly cursor?: string },
 ): Promise<RecordPage> {
@@ -79,8 +81,10 @@ export async function queryRecords(
     left = next !== undefined && (filter.sinceMs === undefined || next.headers.lastAt >= filter.sinceMs);
     from = next && positionOf(next);
     waiting.sort(newestFirst);
-    const until = left && from ? from.lastAt : -1;
-    const ready = waiting.filter(({ at }) => at > until).slice(0, page.limit - given.length);
+    const unread = left ? from : undefined;
+    const ready = waiting
+      .filter((placed) => unread === undefined || isNewer(placed, unread))
+      .slice(0, page.limit - given.length);
     given.push(...ready);
     waiting = waiting.slice(ready.length);
   }
@@ -88,19 +92,25 @@ export async function queryRecords(
   const goOn = newestPosition(waiting) ?? (left ? from : undefined);
   const after = given.at(-1) ?? resumed?.after;
   return {
-    records: await named(principals, given.map(viewOf)),
+    records: await named(
+      principals,
+      given.map((placed) => viewOf(placed, surroundings)),
+    ),
     next: goOn ? cursorText({ from: goOn, ...(after && { after: orderOf(after) }) }) : null,
   };
 }
 
 /** One record by its id. @returns undefined where there is none. */
-export async function readRecord({ ledger, principals }: Ports, id: string): Promise<RecordView | undefined> {
+export async function readRecord(
+  { ledger, principals, surroundings }: Ports,
+  id: string,
+): Promise<RecordView | undefined> {
   const place = parseRecordId(id);
   const batch = place && (await ledger.read(place.emitter, place.seq));
   const line = batch && bodyLines(batch.body)?.[place?.index ?? -1];
   if (place === undefined || batch === undefined || line === undefined) return undefined;
   const record = upcast(JSON.parse(line));
-  const [view] = await named(principals, [viewOf({ at: record.at, ...place, record, batch })]);
+  const [view] = await named(principals, [viewOf({ at: record.at, ...place, record, batch }, surroundings)]);
   return view;
 }
 
@@ -139,6 +149,10 @@ const compare = <T extends number | string>(a: T, b: T): number => (a < b ? 1 : 
 const newestFirst = (a: Order, b: Order): number =>
   compare(a.at, b.at) || compare(a.emitter, b.emitter) || compare(a.seq, b.seq) || compare(a.index, b.index);
 
+/** A record stands before everything that an unread batch can hold: those come by position, and at equal times so do their records. */
+const isNewer = ({ at, emitter, seq }: Order, unread: BatchPosition): boolean =>
+  (compare(at, unread.lastAt) || compare(emitter, unread.emitter) || compare(seq, unread.seq)) < 0;
+
 function newestPosition(waiting: readonly Placed[]): BatchPosition | undefined {
   const positions = waiting.map(({ batch }) => positionOf(batch));
   return positions.sort(
@@ -174,14 +188,20 @@ function matches(record: AuditRecord, filter: RecordFilter): boolean {
   );
 }
 
-const viewOf = ({ record, batch, ...place }: Placed): RecordView => ({
-  id: recordId(place),
-  ...record,
-  server: batch.headers.server,
-  sealed: batch.sig !== undefined,
-  receivedAt: batch.receivedAtMs,
-  account: batch.account,
-});
+function viewOf({ record, batch, ...place }: Placed, { enrolledKeys }: Surroundings): RecordView {
+  const enrolled = "key" in batch.headers && enrolledKeys.has(batch.headers.key);
+  const principal = "principal" in record ? record.principal : undefined;
+  return {
+    id: recordId(place),
+    ...record,
+    ...(principal && { principal: { ...principal, verified: principal.verified && enrolled } }),
+    server: batch.headers.server,
+    sealed: batch.sig !== undefined,
+    enrolled,
+    receivedAt: batch.receivedAtMs,
+    account: batch.account,
+  } as RecordView;
+}
 
 /** Puts the names back, where they have not been forgotten. */
 async function named(principals: Principals, views: readonly RecordView[]): Promise<RecordView[]> {

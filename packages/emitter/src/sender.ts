@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { busName, detailTypes, eventSource } from "@tooltrail/format";
+import { busName, detailTypes, eventSource, isLoopback } from "@tooltrail/format";
 import { markRefused, markSent, readBatch, unsentSeqs } from "./chain.ts";
 
 /**
@@ -125,7 +125,7 @@ async function nextBatches(dir: string): Promise<{ seq: number; detail: string }
  */
 export function loopbackBus(endpoint: string): PutEvents {
   const url = new URL(endpoint);
-  if (url.protocol !== "http:" || !/^(127(\.\d{1,3}){3}|localhost|\[::1\])$/.test(url.hostname)) {
+  if (url.protocol !== "http:" || !isLoopback(url)) {
     throw new Error(
       `TOOLTRAIL_ENDPOINT must be an http address on this machine (http://127.0.0.1:4747), not ${endpoint}.`,
     );

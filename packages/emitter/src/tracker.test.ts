@@ -1,4 +1,11 @@
-import type { AuditRecord, CallRecord, ServerRef } from "@tooltrail/format";
+import {
+  type AuditRecord,
+  type CallRecord,
+  maxDefinitionRecordBytes,
+  maxRecordBytes,
+  recordLine,
+  type ServerRef,
+} from "@tooltrail/format";
 import { record as recordSchema } from "@tooltrail/format/schema";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -88,6 +95,22 @@ describe("a call", () => {
     ["an answer to nothing is nothing", [call(1)], [answer(9), answer(1), answer(1)], ["ok"]],
     ["a server's own request is no answer", [call(1)], [request(1, "sampling/createMessage"), answer(1)], ["ok"]],
     ["an id used again ends the first as unknown", [call(1), call(1)], [answer(1)], ["unknown", "ok"]],
+    [
+      "a call by the id of another question is answered itself",
+      [request(1, "tools/list"), call(1)],
+      [answer(1)],
+      ["ok"],
+    ],
+    [
+      "a call without an id is recorded, since a lax server runs it",
+      [
+        { ...call(1), id: undefined },
+        { ...call(1), id: null },
+      ],
+      [],
+      ["unknown", "unknown"],
+    ],
+    ["an id may be anything", [call({ toString: 1 }), call([1])], [answer([1]), answer({ toString: 1 })], ["ok", "ok"]],
     ["an error without an id is nobody's", [call(1)], [fault(null, -32700, "Parse error"), answer(1)], ["ok"]],
   ])("%s", (_, fromClient, fromServer, classes) => {
     for (const message of fromClient) tracker.fromClient(message);
@@ -117,6 +140,38 @@ describe("a call", () => {
     tracker.close(ending);
     expect(calls()).toMatchObject([{ outcome, final: true }]);
   });
+});
+
+test("of too many open calls the oldest is ended as unknown, and memory stays bounded", () => {
+  for (let id = 0; id < 2_001; id += 1) tracker.fromClient(call(id));
+  expect(calls()).toMatchObject([
+    { links: { requestId: "0" }, outcome: { class: "unknown", reason: "too_many_open" } },
+  ]);
+});
+
+test("the largest that a client and a server can say still makes records that ingest takes", () => {
+  const long = "\u0001".repeat(300);
+  const keys = Array.from({ length: 60 }, (_, i) => `${"鍵".repeat(40)}${i}`);
+  const properties = Object.fromEntries(keys.map((key) => [key, {}]));
+  tracker.fromClient(request(0, "initialize", { clientInfo: { name: long, version: long } }));
+  tracker.fromClient(request(1, "tools/list"));
+  tracker.fromServer(
+    answer(1, {
+      tools: [
+        { name: long, inputSchema: { properties } },
+        { name: "d", description: `${long}${"x".repeat(46_000)}` },
+      ],
+    }),
+  );
+  const value = Object.fromEntries(keys.map((key) => [key, 1]));
+  tracker.fromClient(call("\u0002".repeat(200), long, { arguments: value }));
+  tracker.close({ via: "client_gone" });
+  expect(records.length).toBe(3);
+  for (const record of records) {
+    expect(recordSchema.safeParse(record).error?.issues ?? []).toEqual([]);
+    const max = record.kind === "definition" ? maxDefinitionRecordBytes : maxRecordBytes;
+    expect(Buffer.byteLength(recordLine(record))).toBeLessThanOrEqual(max);
+  }
 });
 
 describe("rounds of input", () => {

@@ -82,7 +82,7 @@ interface Definition {
 
 const maxOpen = 2_000;
 const maxDefinitions = 5_000;
-const maxShapeLength = 4_096;
+const maxShapeBytes = 4_096;
 /** A definition that does not compress must still fit into a batch of its own. */
 const maxPackedDefinitionBytes = 36_000;
 
@@ -112,9 +112,9 @@ export function createTracker(options: TrackerOptions): Tracker {
       if (typeof m.method !== "string") return true;
       const params = isObject(m.params) ? m.params : {};
       if (m.method === "notifications/cancelled") cancel(params);
-      if (m.id === undefined || m.id === null) return true;
       const key = keyOf(m.id);
       if (m.method === "tools/call") return begin(key, m.id, params);
+      if (m.id === undefined || m.id === null) return true;
       if (m.method === "initialize" || m.method === "server/discover" || m.method === "tools/list") {
         remember(asked, key, m.method);
       }
@@ -143,6 +143,7 @@ export function createTracker(options: TrackerOptions): Tracker {
   }
 
   function begin(key: string, id: unknown, params: Message): boolean {
+    asked.delete(key);
     const previous = calls.get(key);
     if (previous) end(key, previous, { class: "unknown", reason: "id_reused" });
     const [oldest] = calls;
@@ -175,7 +176,9 @@ export function createTracker(options: TrackerOptions): Tracker {
       record(open, { class: "denied", reason: "not_recorded" });
       return false;
     }
-    calls.set(key, open);
+    // Without an id no answer is due, but a lax server runs it all the same.
+    if (id === undefined || id === null) record(open, { class: "unknown", reason: "no_answer_due" });
+    else calls.set(key, open);
     return true;
   }
 
@@ -269,7 +272,7 @@ export function createTracker(options: TrackerOptions): Tracker {
       tool: name,
       digest,
       bytes,
-      ...(fitsIntoBatch(served) && { text: served }),
+      ...(fitsIntoBatch(name, served) && { text: served }),
       ...(annotations && { annotations }),
     });
   }
@@ -277,14 +280,14 @@ export function createTracker(options: TrackerOptions): Tracker {
   function argumentsOf(value: unknown, definition: Definition | undefined): Sealed {
     const given = value ?? {};
     const shape = shapeOf(given, definition?.inputSchema);
-    const small = canonical(shape).length <= maxShapeLength;
+    const small = Buffer.byteLength(canonical(shape)) <= maxShapeBytes;
     return { ...keyedDigest(options.digestKey, given), shape: small ? shape : "object" };
   }
 
   function linksOf(id: unknown, meta: Message): Links {
     const traceparent = text(meta.traceparent, 64);
     const version = text(meta["io.modelcontextprotocol/protocolVersion"], 32) ?? protocol;
-    const requestId = text(String(id), 128);
+    const requestId = text(typeof id === "string" ? id : keyOf(id), 128);
     return {
       ...(requestId && { requestId }),
       ...(traceparent && traceparentPattern.test(traceparent) && { traceparent }),
@@ -352,8 +355,8 @@ function remember<V>(map: Map<string, V>, key: string, value: V): void {
   map.set(key, value);
 }
 
-function fitsIntoBatch(served: string): boolean {
-  const bytes = Buffer.byteLength(JSON.stringify(served));
+function fitsIntoBatch(name: string, served: string): boolean {
+  const bytes = Buffer.byteLength(JSON.stringify([name, served]));
   if (bytes > maxDefinitionRecordBytes - 1_024) return false;
   return bytes <= maxPackedDefinitionBytes || gzipSync(served).length <= maxPackedDefinitionBytes;
 }

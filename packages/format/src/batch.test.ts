@@ -117,6 +117,8 @@ describe("a hostile body", () => {
     ["with more records than it says", body('{"a":1}\n{"a":1}\n'), 1, "count_wrong"],
     ["that is not canonical", body('{"b":1,"a":1}\n'), 1, "not_canonical"],
     ["that is not JSON", body("{\n"), 1, "not_canonical"],
+    ["with a member that readers do not see", body('{"__proto__":{"a":1}}\n'), 1, "not_canonical"],
+    ["that is no UTF-8", gzipSync(Buffer.from([0x22, 0xff, 0x22, 0x0a])).toString("base64"), 1, "body_unreadable"],
   ])("%s is refused", (_, text, count, fault) => {
     expect(open({ count }, text)).toEqual({ fault });
   });

@@ -136,7 +136,7 @@ export function checkSeal(envelope: Envelope): Fault | undefined {
 /** The canonical records of a body, one string each; undefined where it is not a body, or too large. */
 export const bodyLines = (body: string): string[] | undefined => {
   try {
-    const text = gunzipSync(Buffer.from(body, "base64"), { maxOutputLength: maxBodyBytes }).toString("utf8");
+    const text = utf8.decode(gunzipSync(Buffer.from(body, "base64"), { maxOutputLength: maxBodyBytes }));
     return text.endsWith("\n") ? text.slice(0, -1).split("\n") : undefined;
   } catch {
     return undefined;
@@ -157,7 +157,12 @@ export function open(headers: { readonly count: number }, body: string): { recor
   return { records };
 }
 
+/** Bytes that are no UTF-8 are no text: decoded leniently, what is read would not be what is stored. */
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** A member named `__proto__` is refused, since too many readers, our own checks among them, do not see it. */
 function parseCanonical(line: string): unknown {
+  if (line.includes('"__proto__":')) return undefined;
   try {
     const value: unknown = JSON.parse(line);
     return canonical(value) === line ? value : undefined;

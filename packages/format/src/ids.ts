@@ -32,9 +32,12 @@ const hash = (...parts: (string | Uint8Array)[]): Buffer => {
 /** Bound to an installation's public key and a process's nonce, so nobody else can write under it. */
 export const emitterId = (publicKey: Uint8Array, nonce: Uint8Array): string => base32(hash(publicKey, nonce));
 
-/** The emitter that ingest makes up for one plain event: the same source and id is the same emitter. */
-export const plainEmitterId = (source: string, id: string): string =>
-  base32(hash(`tooltrail.plain/1\n${source}\n${id}`));
+/** The emitter that ingest makes up for one plain event: the same account, source and id is the same emitter. */
+export const plainEmitterId = (account: string, source: string, id: string): string =>
+  base32(
+    hash(`tooltrail.plain/1
+${JSON.stringify([account, source, id])}`),
+  );
 
 /** `p_` and 26 characters: who this is, for those who hold the key; for others, only that it is the same one. */
 export const pseudonym = (digestKey: Uint8Array, issuer: string, subject: string): string =>

@@ -30,6 +30,7 @@ export {
   type RecordPlace,
   recordId,
 } from "./ids.ts";
+export { isLoopback } from "./loopback.ts";
 export type { PlainEvent } from "./plain-event.ts";
 export {
   type Annotations,

@@ -48,6 +48,7 @@ export const outcomeReasons = [
   "too_many_open",
   "not_resumed",
   "not_recorded",
+  "no_answer_due",
 ] as const;
 export type OutcomeReason = (typeof outcomeReasons)[number];
 
@@ -158,7 +159,7 @@ export interface LifecycleRecord extends Fact {
   readonly lastSeq?: number;
   /** For `stopped`: absent after a graceful end, `adopted` where another process sealed what a dead one left. */
   readonly reason?: "adopted";
-  /** For `lost`: records that could not be written. For `unparsed`: frames that were too large to read. */
+  /** For `lost`: records that could not be written. For `unparsed`: frames that could not be read. */
   readonly count?: number;
 }
 

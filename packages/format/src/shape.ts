@@ -71,7 +71,7 @@ function resolve(ref: string, root: unknown): unknown {
 }
 
 /** A key that a record can hold: canonical bytes have no lone surrogates. */
-const isPlainKey = (key: string): boolean => key.length <= 256 && key.isWellFormed();
+const isPlainKey = (key: string): boolean => key.length <= 256 && key.isWellFormed() && key !== "__proto__";
 
 const isMembers = (value: unknown): value is Members =>
   typeof value === "object" && value !== null && !Array.isArray(value);

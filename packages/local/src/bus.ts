@@ -41,19 +41,29 @@ export function createBus(options: {
   };
 
   function put(entries: readonly Entry[]): BusAnswer {
-    const events = entries.map((entry) => faultOf(entry) ?? eventOf(entry, options.now()));
-    const accepted = events.filter((event): event is BusEvent => "id" in event);
+    const events = entries.map((entry) => faultOf(entry) ?? eventOrFault(entry));
+    const accepted = events.filter((event): event is Kept => "id" in event);
     const failed = send(accepted);
     const Entries = events.map((event) => ("id" in event ? (failed ?? { EventId: event.id }) : event));
     return { status: 200, body: { FailedEntryCount: Entries.filter((entry) => "ErrorCode" in entry).length, Entries } };
   }
 
+  /** Nesting without end can be read, but not written again: that entry's fault, not its neighbours'. */
+  function eventOrFault(entry: Entry): Kept | Fault {
+    try {
+      const event = eventOf(entry, options.now());
+      return { id: event.id, body: JSON.stringify(event) };
+    } catch {
+      return malformed;
+    }
+  }
+
   /** @returns the answer for all of them where they could not be kept: the client is to try again. */
-  function send(events: readonly BusEvent[]): Fault | undefined {
+  function send(events: readonly Kept[]): Fault | undefined {
     try {
       if (events.length > 0)
         options.queue.send(
-          events.map((event) => ({ messageId: event.id, body: JSON.stringify(event) })),
+          events.map(({ id, body }) => ({ messageId: id, body })),
           options.now(),
         );
       options.onSent();
@@ -78,6 +88,12 @@ interface Entry {
 interface Fault {
   readonly ErrorCode: string;
   readonly ErrorMessage: string;
+}
+
+/** An event that may go into the queue. */
+interface Kept {
+  readonly id: string;
+  readonly body: string;
 }
 
 interface BusEvent {
@@ -137,10 +153,10 @@ function faultOf(entry: Entry): Fault | undefined {
   if ((entry.Source as string).startsWith("aws.")) {
     return { ErrorCode: "NotAuthorizedForSourceException", ErrorMessage: "Not authorized for the source." };
   }
-  return isObjectText(entry.Detail as string)
-    ? undefined
-    : { ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed." };
+  return isObjectText(entry.Detail as string) ? undefined : malformed;
 }
+
+const malformed: Fault = { ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed." };
 
 function isObjectText(text: string): boolean {
   try {

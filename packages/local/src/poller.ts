@@ -36,6 +36,7 @@ export function createPoller({ name, queue, run, onPoison, onError, now, maxRece
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let stopped = false;
+  let deadlineAtMs = Number.POSITIVE_INFINITY;
 
   function wake(): void {
     if (stopped || running) return;
@@ -65,8 +66,8 @@ export function createPoller({ name, queue, run, onPoison, onError, now, maxRece
     }
   }
 
-  async function poll(until = Number.POSITIVE_INFINITY): Promise<void> {
-    while (now() < until) {
+  async function poll(): Promise<void> {
+    while (now() < deadlineAtMs) {
       const messages = queue.receive(batchSize, maxBytes, now(), now() + visibilityMs);
       if (messages.length === 0) return;
       await deliver(messages);
@@ -103,9 +104,10 @@ export function createPoller({ name, queue, run, onPoison, onError, now, maxRece
     wake,
     async drain(deadlineMs) {
       stopped = true;
+      deadlineAtMs = now() + deadlineMs;
       clearTimeout(timer);
       await running;
-      await poll(now() + deadlineMs).catch(onError);
+      await poll().catch(onError);
     },
   };
 }

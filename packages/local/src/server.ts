@@ -41,9 +41,12 @@ export function createHttpServer(options: {
   return server;
 
   async function answer(request: IncomingMessage): Promise<Answer> {
-    const { pathname, search } = new URL(request.url ?? "/", "http://local");
     if (!isLocal(request))
       return json(403, "forbidden", "This address answers to this machine alone: Host or Origin is foreign.");
+    const target = `http://local${request.url}`;
+    if (!URL.canParse(target) || !request.url?.startsWith("/"))
+      return json(400, "invalid", "The request's target is not a path.");
+    const { pathname, search } = new URL(target);
     if (pathname === "/healthz") return { status: 200, headers: { "content-type": "text/plain" }, body: "ok\n" };
     if (pathname === "/")
       return request.method === "POST" ? putEvents(request) : json(405, "invalid", "POST / takes PutEvents.");

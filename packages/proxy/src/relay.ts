@@ -153,7 +153,11 @@ function createToServer(
     if (first) tap.unparsed();
     if (holdsFrames) write(bytes);
   });
-  const see = (message: unknown): boolean => tap.read(() => tracker.fromClient(message)) ?? !holdsFrames;
+  const see = (message: unknown): boolean => {
+    if (message !== undefined) return tap.read(() => tracker.fromClient(message)) ?? !holdsFrames;
+    tap.unparsed();
+    return !holdsFrames;
+  };
 
   return {
     push(chunk: Buffer): boolean {
@@ -171,15 +175,19 @@ function createToServer(
       return room;
     },
     end(): void {
-      if (holdsFrames) write(frames.rest());
+      const rest = frames.rest(); // a last line needs no line feed for many servers
+      if (holdsFrames) passOrRefuse(rest);
+      else see(parseFrame(rest));
       child.stdin?.end();
     },
   };
 
   function passOrRefuse(line: Buffer): boolean {
     const message = parseFrame(line) as Asked | Asked[] | undefined;
-    const refused = see(message) ? [] : [message].flat().filter((m) => m?.id !== undefined && m?.method !== undefined);
-    if (refused.length === 0) return write(line);
+    if (see(message)) return write(line);
+    const refused = [message].flat().filter((m) => m?.id !== undefined && m?.method !== undefined);
+    // A notification that made the tracker fail asks for nothing; what nobody can read may ask for anything.
+    if (refused.length === 0) return message === undefined || write(line);
     const answers = refused.map((m) => ({ jsonrpc: "2.0", id: m?.id, error: notRecorded }));
     tap.read(() => tracker.fromServer(answers)); // of a JSON-RPC batch, calls are refused that could be recorded
     stdout.write(`${JSON.stringify(Array.isArray(message) ? answers : answers[0])}\n`);

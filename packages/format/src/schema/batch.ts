@@ -17,7 +17,7 @@ export const headers = z.strictObject({
   emitter: z.string().regex(/^[a-z2-7]{26}$/),
   nonce: base64url(16),
   key: base64url(32),
-  seq: z.int().min(0),
+  seq: z.int().min(0).max(999_999_999_999_999),
   prev: hex64,
   server,
   count: z.int().min(1).max(maxBatchRecords),
