@@ -40,6 +40,25 @@ describe("the relay", () => {
   });
 
   test.each([
+    [false, '{"id":1}\n{"id":\n{"id":2}\n{"id":3}'],
+    [true, '{"id":1}\n{"id":2}\n{"id":3}'],
+  ])(
+    "counts what nobody can read, and passes it on only where unrecorded frames may pass (frames held: %s)",
+    async (holdsFrames, passed) => {
+      let unparsed = 0;
+      const seen: unknown[] = [];
+      const fromClient = (message: unknown): boolean => seen.push(message) > 0;
+      const tracker = { ...deaf, fromClient, unparsed: () => void unparsed++ };
+      const { stdin, stdout, exit } = run("cat", { tracker, holdsFrames });
+      stdin.end('{"id":1}\n{"id":\n{"id":2}\n{"id":3}');
+      expect(Buffer.concat(await stdout.toArray()).toString()).toBe(passed);
+      expect(seen).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
+      expect(unparsed).toBe(1);
+      expect(await exit).toEqual({ code: 0 });
+    },
+  );
+
+  test.each([
     ["a call", { id: 1, method: "tools/call" }, { jsonrpc: "2.0", id: 1, error: expect.anything() }],
     [
       "a batch",

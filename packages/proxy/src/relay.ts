@@ -175,9 +175,10 @@ function createToServer(
       return room;
     },
     end(): void {
-      const rest = frames.rest(); // a last line needs no line feed for many servers
+      const rest = frames.rest();
+      const last = parseFrame(rest); // many servers need no line feed after it; a frame that was cut off, none can read
       if (holdsFrames) passOrRefuse(rest);
-      else see(parseFrame(rest));
+      else if (last !== undefined) see(last);
       child.stdin?.end();
     },
   };
