@@ -8,6 +8,11 @@ interface Flags extends ConnectFlags {
 
 const flags = { ...connectFlags, json: { kind: "boolean", brief: "print one JSON document", default: false } } as const;
 
+const oneEntry = {
+  flags,
+  positional: { kind: "tuple", parameters: [{ parse: String, brief: "its id (qua_…)", placeholder: "ID" }] },
+} as const;
+
 const listCommand = buildCommand<Flags, [], CommandContext>({
   docs: { brief: "List what could not become a record, and why" },
   parameters: { flags },
@@ -29,10 +34,7 @@ const lineOf = ({ id, receivedAt, reason, detail }: QuarantineView): string =>
 
 const replayCommand = buildCommand<Flags, [string], CommandContext>({
   docs: { brief: "Ingest one of them again: after an upgrade, say" },
-  parameters: {
-    flags,
-    positional: { kind: "tuple", parameters: [{ parse: String, brief: "its id (qua_…)", placeholder: "ID" }] },
-  },
+  parameters: oneEntry,
   async func({ data, json }, id) {
     const answer = await connect({ ...(data && { data }) }).post<ReplayAnswer>(
       `/v1/quarantine/${encodeURIComponent(id)}/replay`,
@@ -45,10 +47,7 @@ const replayCommand = buildCommand<Flags, [string], CommandContext>({
 
 const discardCommand = buildCommand<Flags, [string], CommandContext>({
   docs: { brief: "Forget one of them for good: what should never have been sent" },
-  parameters: {
-    flags,
-    positional: { kind: "tuple", parameters: [{ parse: String, brief: "its id (qua_…)", placeholder: "ID" }] },
-  },
+  parameters: oneEntry,
   async func({ data, json }, id) {
     const answer = await connect({ ...(data && { data }) }).delete(`/v1/quarantine/${encodeURIComponent(id)}`);
     this.process.stdout.write(json ? `${JSON.stringify(answer)}\n` : `${id}: discarded\n`);

@@ -199,7 +199,7 @@ function checkAuthority(
   if (server.id !== ownServer && !(records as AuditRecord[]).some(({ kind }) => kind === "control")) return undefined;
   return {
     reason: "not_enrolled",
-    detail: `headers.key: ${key} is not enrolled, and only enrolled keys may write control records.`,
+    detail: `headers.key: ${key} is not enrolled, and only enrolled keys may write control records, or about "${ownServer}".`,
   };
 }
 
@@ -216,9 +216,9 @@ const faults: { readonly [fault in Fault]: string } = {
   bad_signature: "sig: not this key's signature over these headers.",
   body_altered: "body: its hash is not headers.bodySha256.",
   sides_altered: "sides: their hash is not headers.sidesSha256.",
-  body_unreadable: "body: not gzip in base64, too large when inflated, or its last line has no end.",
+  body_unreadable: "body: not gzip in base64, not UTF-8, too large when inflated, or its last line has no end.",
   count_wrong: "headers.count: not the number of records in the body.",
-  not_canonical: "body: a line is not canonical JSON (RFC 8785).",
+  not_canonical: "body: a line is not canonical JSON (RFC 8785), or has a member __proto__.",
 };
 
 /** The shape of zod's errors, as far as we say them. */

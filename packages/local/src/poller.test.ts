@@ -65,6 +65,30 @@ test("a function that throws has failed on all of them, and each is shown again 
   expect(queue.receive(10, 1_000, at, 0)).toHaveLength(2);
 });
 
+test("a queue that fails, as on a full disk, is left alone for a while and then tried again", async () => {
+  vi.useFakeTimers();
+  let tries = 0;
+  const sound = queue;
+  queue = {
+    ...sound,
+    receive(...args) {
+      tries += 1;
+      if (tries < 3) throw new Error("disk full");
+      return sound.receive(...args);
+    },
+  };
+  send("a");
+  const poller = pollerFor(failing());
+  poller.wake();
+  await vi.advanceTimersByTimeAsync(900);
+  expect(tries).toBe(1);
+  await vi.advanceTimersByTimeAsync(2_000);
+  vi.useRealTimers();
+  await poller.drain(1);
+  expect(tries).toBeGreaterThanOrEqual(3);
+  expect(sound.nextVisibleAtMs()).toBeUndefined();
+});
+
 test("a message that fails again and again is handed over as poison, and is not lost when that fails too", async () => {
   const poison: string[] = [];
   let refuse = true;

@@ -31,6 +31,7 @@ const batchSize = 100;
 const maxBytes = 5_000_000;
 const visibilityMs = 60_000;
 const maxBackoffMs = 60_000;
+const restAfterFailureMs = 1_000;
 
 export function createPoller({ name, queue, run, onPoison, onError, now, maxReceives }: PollerOptions): Poller {
   let timer: NodeJS.Timeout | undefined;
@@ -42,27 +43,35 @@ export function createPoller({ name, queue, run, onPoison, onError, now, maxRece
     if (stopped || running) return;
     clearTimeout(timer);
     timer = undefined;
-    running = poll()
-      .catch(onError)
-      .finally(() => {
-        running = undefined;
-        sleepUntilNext();
-      });
+    running = pollOnce().then((restMs) => {
+      running = undefined;
+      sleepUntilNext(restMs);
+    });
   }
 
-  function sleepUntilNext(): void {
+  /** @returns how long to leave a queue alone: one that failed (a full disk) would fail again at once. */
+  async function pollOnce(): Promise<number> {
+    try {
+      await poll();
+      return 0;
+    } catch (error) {
+      onError(error);
+      return restAfterFailureMs;
+    }
+  }
+
+  function sleepUntilNext(restMs: number): void {
     if (stopped) return;
     const at = nextVisible();
-    if (at !== undefined) timer = setTimeout(wake, Math.min(Math.max(at - now(), 0), maxBackoffMs));
+    if (at !== undefined) timer = setTimeout(wake, Math.min(Math.max(at - now(), restMs), maxBackoffMs));
   }
 
-  /** A queue that cannot be read now is looked at again in a second. */
   function nextVisible(): number | undefined {
     try {
       return queue.nextVisibleAtMs();
     } catch (error) {
       onError(error);
-      return now() + 1_000;
+      return now() + restAfterFailureMs;
     }
   }
 

@@ -31,8 +31,7 @@ export async function runProxy(options: ProxyOptions): Promise<Exit> {
     holdsFrames: options.onSpoolFailure === "closed",
     stdin: process.stdin,
     stdout: process.stdout,
-    // However the records fare, the exit is the server's.
-  }).finally(() => emitter.stop().catch(() => undefined));
+  }).finally(() => emitter.stop().catch(() => undefined)); // however the records fare, the exit is the server's
   if ("signal" in exit) restore(exit.signal);
   return exit;
 }
