@@ -1,8 +1,9 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { DatabaseSync } from "node:sqlite";
+import { constants, gunzipSync } from "node:zlib";
 import { Client as ClientV2 } from "@modelcontextprotocol/client";
 import { StdioClientTransport as StdioV2 } from "@modelcontextprotocol/client/stdio";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
@@ -112,25 +113,40 @@ describe.each(clients)("%s", (who, connect) => {
 });
 
 describe("what the ledger must never hold", () => {
+  const inflated = (text: string): string[] => [
+    text,
+    ...[...text.matchAll(/H4sI[A-Za-z0-9+/]+={0,2}/g)].map(([body]) => inflate(body)),
+  ];
+
   /** Every file below a folder, as it is, and with every base64(gzip) in it inflated. */
   const everyByteBelow = (dir: string): string[] =>
     readdirSync(dir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .flatMap((entry) => {
-        const text = readFileSync(join(entry.parentPath, entry.name)).toString("latin1");
-        return [text, ...[...text.matchAll(/H4sI[A-Za-z0-9+/]+={0,2}/g)].map(([body]) => inflate(body))];
-      });
+      .flatMap((entry) => inflated(readFileSync(join(entry.parentPath, entry.name)).toString("latin1")));
+
+  /** Every row of the database. In its file a body is cut up by the pages' own bytes, and what lies behind the first cut cannot be inflated. */
+  const everyRow = (data: string): string[] => {
+    const copy = mkdtempSync(join(place.dir, "copy-")); // the pipeline has the database to itself
+    cpSync(data, copy, { recursive: true });
+    const db = new DatabaseSync(join(copy, "tooltrail.db"));
+    const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+    const rows = tables.flatMap(({ name }) => db.prepare(`SELECT * FROM "${name}"`).all());
+    db.close();
+    return rows.flatMap((row) => Object.values(row).flatMap((value) => inflated(String(value))));
+  };
+
   const inflate = (body: string): string => {
     try {
-      return gunzipSync(Buffer.from(body, "base64"), { finishFlush: 2 }).toString("utf8");
+      return gunzipSync(Buffer.from(body, "base64"), { finishFlush: constants.Z_SYNC_FLUSH }).toString("utf8");
     } catch {
       return "";
     }
   };
 
   test("no argument and no result is anywhere under the data and spool folders, bodies included", async () => {
-    const all = [...everyByteBelow(place.data), ...everyByteBelow(place.spool)];
-    expect(all.some((text) => text.includes('"tool":"write_file"'))).toBe(true); // the search sees into the bodies
+    const rows = everyRow(place.data);
+    const all = [...rows, ...everyByteBelow(place.data), ...everyByteBelow(place.spool)];
+    expect(rows.some((text) => text.includes('"tool":"write_file"'))).toBe(true); // the search sees into the bodies
     expect(all.filter((text) => text.includes("planted-secret"))).toEqual([]);
   });
 });
