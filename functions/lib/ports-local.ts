@@ -5,6 +5,7 @@ import type { Ports } from "@tooltrail/core/ports";
 import { identityOf } from "@tooltrail/format";
 import { loadKeys } from "@tooltrail/format/keys";
 import { localAccount } from "@tooltrail/local/bus";
+import { fileEvents } from "@tooltrail/local/file-events";
 import { openDatabase } from "@tooltrail/local/sqlite";
 import { sqliteLedger } from "@tooltrail/local/sqlite-ledger";
 import { sqlitePrincipals, sqliteQuarantine } from "@tooltrail/local/sqlite-state";
@@ -17,9 +18,11 @@ export const ports = once((): Ports => {
     ledger: sqliteLedger(db),
     principals: sqlitePrincipals(db),
     quarantine: sqliteQuarantine(db),
+    events: fileEvents(config().dataDir, Date.now),
     surroundings: {
       now: Date.now,
       digestKey: keys().digestKey,
+      formerDigestKeys: keys().formerDigestKeys,
       enrolledKeys: new Set([own().key, ...config().enrolledKeys]),
     },
   };

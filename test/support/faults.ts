@@ -3,14 +3,14 @@ import type { Ports } from "@tooltrail/core/ports";
 
 /** One call of one port goes wrong: before it did anything, or after it was done. */
 export interface Fault {
-  readonly port: "ledger" | "principals" | "quarantine";
+  readonly port: "ledger" | "principals" | "quarantine" | "events";
   readonly method: string;
   readonly kind: "failed" | "failed but persisted";
 }
 
 /** Each method of each port, in both ways. */
 export const everyFault = (ports: Ports): Fault[] =>
-  (["ledger", "principals", "quarantine"] as const).flatMap((port) =>
+  (["ledger", "principals", "quarantine", "events"] as const).flatMap((port) =>
     Object.keys(ports[port]).flatMap((method) =>
       (["failed", "failed but persisted"] as const).map((kind) => ({ port, method, kind })),
     ),

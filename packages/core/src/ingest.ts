@@ -29,9 +29,12 @@ export interface BusEvent {
   readonly detail: unknown;
 }
 
-export type Ingested =
-  | { readonly outcome: "stored" | "duplicate"; readonly batch: StoredBatch }
-  | { readonly outcome: "quarantined"; readonly id: string; readonly reason: Reason };
+export type Ingested = { readonly outcome: "stored" | "duplicate"; readonly batch: StoredBatch } | Refused;
+export interface Refused {
+  readonly outcome: "quarantined";
+  readonly id: string;
+  readonly reason: Reason;
+}
 
 /** Why an input was refused. `conflict` means that somebody wrote another batch under a number that is taken. */
 export type Reason =
@@ -54,6 +57,8 @@ export interface Refusal {
 export interface Accepted {
   readonly batch: StoredBatch;
   readonly sides: Sides;
+  /** The identities that it would have had under digest keys from before a rotation. */
+  readonly formerIdentities: readonly string[];
 }
 
 /**
@@ -69,18 +74,34 @@ export async function ingest(ports: Ports, body: string): Promise<Ingested> {
   if ("reason" in accepted) return refuse(ports, body, accepted);
   await ports.principals.put(accepted.sides.principals);
   const appended = await ports.ledger.append(accepted.batch);
-  if (typeof appended === "string") {
-    return { outcome: appended === "appended" ? "stored" : "duplicate", batch: accepted.batch };
-  }
-  const { emitter, seq } = accepted.batch.headers;
-  return refuse(ports, body, {
+  if (appended === "appended") return { outcome: "stored", batch: accepted.batch };
+  if (appended === "duplicate" || accepted.formerIdentities.includes(appended.conflict))
+    return { outcome: "duplicate", batch: accepted.batch };
+  return refuseConflict(ports, body, accepted.batch, appended.conflict);
+}
+
+/** Kept first, said second: killed in between, the next delivery finds the same conflict and says it. */
+async function refuseConflict(ports: Ports, body: string, batch: StoredBatch, stored: string): Promise<Ingested> {
+  const { emitter, seq } = batch.headers;
+  const refused = await refuse(ports, body, {
     reason: "conflict",
-    detail: `Emitter ${emitter} has another batch under number ${seq}: its identity is ${appended.conflict}, this one's ${accepted.batch.identity}.`,
+    detail: `Emitter ${emitter} has another batch under number ${seq}: its identity is ${stored}, this one's ${batch.identity}.`,
   });
+  await ports.events.publish({
+    type: "integrity.conflict",
+    what: "batch_refused",
+    emitter,
+    seq,
+    stored,
+    refused: batch.identity,
+    quarantineId: refused.id,
+    account: batch.account,
+  });
+  return refused;
 }
 
 /** Keeps a message that can never be stored as it is. Also for one that the queue gave up on. */
-export async function refuse(ports: Ports, body: string, { reason, detail }: Refusal): Promise<Ingested> {
+export async function refuse(ports: Ports, body: string, { reason, detail }: Refusal): Promise<Refused> {
   const id = quarantineId(body);
   await ports.quarantine.put({ id, reason, detail, body, receivedAtMs: ports.surroundings.now() });
   return { outcome: "quarantined", id, reason };
@@ -148,6 +169,7 @@ function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refus
       account: event.account,
     },
     sides: namesIn(envelope.sides, opened.records),
+    formerIdentities: [],
   };
 }
 

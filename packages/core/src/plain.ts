@@ -26,7 +26,7 @@ import type { Surroundings } from "./ports.ts";
  * a name.
  */
 export async function plainBatch(surroundings: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
-  const { digestKey, now } = surroundings;
+  const { digestKey, formerDigestKeys, now } = surroundings;
   const parsed = plainEvent.safeParse(event.detail);
   if (!parsed.success) return invalid("detail", parsed.error);
   const said: PlainEvent = parsed.data;
@@ -75,6 +75,7 @@ export async function plainBatch(surroundings: Surroundings, event: BusEvent): P
       account: event.account,
     },
     sides: { principals: names },
+    formerIdentities: formerDigestKeys.map((key) => keyedDigest(key, event.detail).digest),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { BatchHeaders, PrincipalName, ServerRef } from "@tooltrail/format";
+import type { BatchHeaders, PipelineEvent, PrincipalName, ServerRef } from "@tooltrail/format";
 
 /** What ingest makes of a plain event: headers that nobody signed. */
 export interface PlainHeaders {
@@ -40,8 +40,8 @@ export interface BatchPosition {
  * sees "appended", also across processes and restarts. After an error with outcome "unknown" the batch may or may not be there;
  * calling again with the same batch is always safe. Nothing that was appended can change or go away.
  *
- * `newestFirst` lists batches by (`lastAt`, emitter, seq), descending, from `from` (included) on; `server` keeps to one server. It sees
- * every batch whose append was answered before the call began.
+ * `newestFirst` lists batches by (`lastAt`, emitter, seq), descending, from `from` (included) on; `server` keeps to one server. On one
+ * machine it sees every batch whose append was answered before the call began; on DynamoDB, whose index follows the table, it may be a second behind.
  */
 export interface Ledger {
   append(batch: StoredBatch): Promise<"appended" | "duplicate" | { readonly conflict: string }>;
@@ -83,10 +83,17 @@ export interface Quarantine {
   remove(id: string): Promise<void>;
 }
 
+/** Says to others what happened. At least once: after an error the event may have been said all the same, and is to be said again. */
+export interface Events {
+  publish(event: PipelineEvent): Promise<void>;
+}
+
 /** What the world gives: time, the key of pseudonyms and digests, and who is known. */
 export interface Surroundings {
   now(): number;
   readonly digestKey: Uint8Array;
+  /** Keys from before a rotation, newest first: what they made is still found and recognised. */
+  readonly formerDigestKeys: readonly Uint8Array[];
   /** Public keys (base64url) of installations that are known to be ours. Any other key's batches are kept, and marked. */
   readonly enrolledKeys: ReadonlySet<string>;
 }
@@ -95,5 +102,6 @@ export interface Ports {
   readonly ledger: Ledger;
   readonly principals: Principals;
   readonly quarantine: Quarantine;
+  readonly events: Events;
   readonly surroundings: Surroundings;
 }

@@ -120,7 +120,8 @@ export async function readRecord(
  */
 export async function principalRefs({ principals, surroundings }: Ports, said: string): Promise<string[]> {
   if (/^p_[a-z2-7]{26}$/.test(said)) return [said];
-  return [...new Set([...(await principals.refsOf(said)), pseudonym(surroundings.digestKey, "", said)])];
+  const keys = [surroundings.digestKey, ...surroundings.formerDigestKeys];
+  return [...new Set([...(await principals.refsOf(said)), ...keys.map((key) => pseudonym(key, "", said))])];
 }
 
 interface Order {

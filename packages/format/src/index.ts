@@ -20,7 +20,7 @@ export {
   seal,
 } from "./batch.ts";
 export { canonical, keyedDigest, sha256, steadyText } from "./canonical.ts";
-export { busName, detailTypes, eventSource } from "./events.ts";
+export { busName, detailTypes, eventSource, type PipelineEvent, pipelineSource } from "./events.ts";
 export {
   callId,
   parseRecordId,

@@ -17,29 +17,43 @@ import { dirname, join } from "node:path";
 export interface Keys {
   readonly installationPem: string;
   readonly digestKey: Uint8Array;
+  /** From before a rotation, newest first. */
+  readonly formerDigestKeys: readonly Uint8Array[];
 }
 
 /**
  * Reads the keys beside the spool, and makes them the first time.
  *
- * @param digestKey base64 or hex text that overrides the digest key's file (`TOOLTRAIL_DIGEST_KEY`), at least 32 bytes.
+ * @param digestKey base64 or hex text that overrides the digest key's file (`TOOLTRAIL_DIGEST_KEY`), at least 32 bytes. Like the file, it may hold
+ *   several keys, white space or commas between them: the first is used, the others are from before a rotation.
  * @throws Error where a key file is somebody else's or readable by others, or cannot be made.
  */
 export function loadKeys(spoolDir: string, digestKey: string | undefined): Keys {
+  const folder = dirname(spoolDir);
   return {
-    installationPem: loadOrMake(join(dirname(spoolDir), "installation.key"), () =>
-      generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString(),
-    ),
-    digestKey: parseDigestKey(
-      digestKey ??
-        loadOrMake(join(dirname(spoolDir), "digest.key"), () => `${randomBytes(32).toString("base64url")}\n`),
-    ),
+    installationPem: loadOrMake(join(folder, "installation.key"), makeInstallationKey),
+    ...parseDigestKeys(digestKey ?? loadOrMake(join(folder, "digest.key"), () => `${makeDigestKey()}\n`)),
   };
 }
 
+/** A new Ed25519 key, PKCS #8 PEM. */
+export const makeInstallationKey = (): string =>
+  generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+
+/** 32 random bytes in base64url. */
+export const makeDigestKey = (): string => randomBytes(32).toString("base64url");
+
+/** @throws Error where there is no key, or one of them is shorter than 32 bytes. */
+export function parseDigestKeys(text: string): Pick<Keys, "digestKey" | "formerDigestKeys"> {
+  const [digestKey, ...formerDigestKeys] = text
+    .trim()
+    .split(/[\s,]+/)
+    .map(parseDigestKey);
+  return { digestKey: digestKey ?? parseDigestKey(""), formerDigestKeys };
+}
+
 function parseDigestKey(text: string): Uint8Array {
-  const trimmed = text.trim();
-  const key = /^[0-9a-f]{64,}$/i.test(trimmed) ? Buffer.from(trimmed, "hex") : Buffer.from(trimmed, "base64");
+  const key = /^[0-9a-f]{64,}$/i.test(text) ? Buffer.from(text, "hex") : Buffer.from(text, "base64");
   if (key.length < 32) {
     throw new Error(
       "The digest key (TOOLTRAIL_DIGEST_KEY, or digest.key beside the spool) needs at least 32 bytes, in hex or base64.",
