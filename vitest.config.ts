@@ -13,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{pipeline,readme,chaos}/**/*.test.ts"],
+          include: ["test/{pipeline,sdk,infra,interop,bench,readme,chaos}/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -2,16 +2,18 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { describe, expect, test } from "vitest";
 
-/** Who may import which of ours: DESIGN section 5, as data. `functions` come with the local adapter set. */
+/** Who may import which of ours: DESIGN section 5, as data. Of `functions`, no file loads both adapter sets. */
 const mayImport: { readonly [room: string]: readonly string[] } = {
   format: [],
   core: ["format", "format/schema"],
+  aws: ["core", "format", "format/keys"],
   local: ["core", "format", "format/keys"],
   api: ["core", "format"],
   emitter: ["format", "format/keys"],
   proxy: ["emitter", "format"],
-  cli: ["format", "format/keys", "proxy", "api/types"],
-  functions: ["core", "api", "format", "format/keys", "local"],
+  cli: ["core", "format", "format/keys", "proxy", "api/types"],
+  functions: ["core", "api", "format", "format/keys", "aws", "local"],
+  stacks: ["format"],
 };
 
 /** Rooms that decide and do not act. What the world gives comes in through ports. */
@@ -22,6 +24,8 @@ const allowedBuiltins: { readonly [room: string]: readonly string[] } = {
 };
 /** The one file of format that reads files: a subpath of its own, so that nobody gets it without asking. */
 const keyFiles = "packages/format/src/keys.ts";
+/** Rooms that are no package. */
+const outside = ["functions", "stacks"];
 const awsTypes = ["functions", "local"];
 
 interface Source {
@@ -31,12 +35,13 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources: Source[] = globSync(["packages/*/src/**/*.ts", "functions/**/*.ts"])
+const sources: Source[] = globSync(["packages/*/src/**/*.ts", "functions/**/*.ts", "stacks/**/*.ts"])
   .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("/publish.ts"))
   .map((file) => {
     const text = readFileSync(file, "utf8");
-    const room = file.startsWith("functions/") ? "functions" : (file.split("/")[1] ?? "");
-    const imports = [...text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map(([, name = ""]) => name);
+    const [top = "", below = ""] = file.split("/");
+    const room = top === "packages" ? below : top;
+    const imports = [...text.matchAll(/\b(?:from |import |import\()"([^"]+)"/g)].map(([, name = ""]) => name);
     return { room, file, text, imports };
   });
 
@@ -54,13 +59,20 @@ describe.each(sources)("$file", ({ room, file, text, imports }) => {
     expect(refused).toEqual([]);
   });
 
+  test("stands on one adapter set", () => {
+    expect(
+      imports.some((name) => name.startsWith("@tooltrail/aws/")) &&
+        imports.some((name) => name.startsWith("@tooltrail/local/")),
+    ).toBe(false);
+  });
+
   test("reaches into no other room by a path", () => {
     expect(imports.filter((name) => name.startsWith("../../"))).toEqual([]);
   });
 
   test("has the packages that it imports", () => {
     const manifest = JSON.parse(
-      readFileSync(room === "functions" ? "package.json" : `packages/${room}/package.json`, "utf8"),
+      readFileSync(outside.includes(room) ? "package.json" : `packages/${room}/package.json`, "utf8"),
     );
     const wanted = imports
       .filter((name) => !name.startsWith(".") && !name.startsWith("#") && !isBuiltin(name))
@@ -92,15 +104,15 @@ describe.each(sources)("$file", ({ room, file, text, imports }) => {
   }
 });
 
-/** Every module of core and local is an entry of its own (`core/ingest`); the subpaths in the table are apart on purpose. */
+/** Every module of core, aws and local is an entry of its own (`core/ingest`); the subpaths in the table are apart on purpose. */
 const subpathOf = (name: string): string => {
   const [room = ""] = name.split("/");
-  return ["core", "local"].includes(room) ? room : name;
+  return ["core", "aws", "local"].includes(room) ? room : name;
 };
 
 const isBuiltin = (name: string): boolean => name.startsWith("node:") || builtinModules.includes(name);
 
 test("no room is empty, and none is missing from the design's table", () => {
   for (const room of Object.keys(mayImport))
-    expect(existsSync(room === "functions" ? "functions" : `packages/${room}/README.md`)).toBe(true);
+    expect(existsSync(outside.includes(room) ? `${room}/README.md` : `packages/${room}/README.md`)).toBe(true);
 });

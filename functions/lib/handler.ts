@@ -27,12 +27,15 @@ export const lambda = <Event, Answer>(name: string, run: (event: Event, context:
  */
 export async function eachRecord(event: SQSEvent, run: (body: string) => Promise<Ingested>): Promise<SQSBatchResponse> {
   const failed = await Promise.all(
-    event.Records.map(async ({ messageId, body }) => {
+    event.Records.map(async ({ messageId, body, attributes }) => {
+      // Whoever put the event can follow it through the queue by its own trace.
+      const traceId = /Root=([^;]+)/.exec(attributes?.AWSTraceHeader ?? "")?.[1];
+      const message = { messageId, ...(traceId && { traceId }) };
       try {
-        report(messageId, await run(body));
+        report(message, await run(body));
         return [];
       } catch (error) {
-        logger.error("not stored, will be tried again", { messageId, error: error as Error });
+        logger.error("not stored, will be tried again", { ...message, error: error as Error });
         metrics.addMetric(error instanceof AppError ? "IngestRetry" : "IngestFault", MetricUnit.Count, 1);
         return [{ itemIdentifier: messageId }];
       }
@@ -41,15 +44,18 @@ export async function eachRecord(event: SQSEvent, run: (body: string) => Promise
   return { batchItemFailures: failed.flat() };
 }
 
-function report(messageId: string, ingested: Ingested): void {
+function report(message: { readonly messageId: string }, ingested: Ingested): void {
   if (ingested.outcome === "quarantined") {
     const { id, reason } = ingested;
-    logger.warn("quarantined", { messageId, id, reason });
+    logger.warn("quarantined", { ...message, id, reason });
     metrics.addMetric(reason === "conflict" ? "IntegrityConflict" : "Quarantined", MetricUnit.Count, 1);
     return;
   }
-  const { emitter, seq, count, server } = ingested.batch.headers;
-  logger.info(ingested.outcome, { messageId, emitter, seq, count, server: server.id });
+  const { batch } = ingested;
+  const { emitter, seq, count, server, lastAt } = batch.headers;
+  logger.info(ingested.outcome, { ...message, emitter, seq, count, server: server.id });
   metrics.addMetric(ingested.outcome === "stored" ? "BatchStored" : "BatchDuplicate", MetricUnit.Count, 1);
-  if (ingested.outcome === "stored") metrics.addMetric("RecordsStored", MetricUnit.Count, count);
+  if (ingested.outcome === "duplicate") return;
+  metrics.addMetric("RecordsStored", MetricUnit.Count, count);
+  metrics.addMetric("StoredAfter", MetricUnit.Milliseconds, Math.max(0, batch.receivedAtMs - lastAt));
 }

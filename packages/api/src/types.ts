@@ -1,7 +1,8 @@
 import type { RecordPage, RecordView } from "@tooltrail/core/query";
+import type { RecordKind } from "@tooltrail/format";
 
 /** What the HTTP API answers, as JSON. */
-export type { RecordPage, RecordView };
+export type { RecordKind, RecordPage, RecordView };
 
 export interface QuarantinePage {
   readonly entries: QuarantineView[];

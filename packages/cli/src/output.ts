@@ -1,11 +1,15 @@
-import type { RecordView } from "@tooltrail/api/types";
+import type { RecordKind, RecordView } from "@tooltrail/api/types";
+import { toOcsf } from "@tooltrail/core/mapping/ocsf";
+import { toOtel } from "@tooltrail/core/mapping/otel";
 
-export type Format = "table" | "ndjson" | "csv";
-export const formats = ["table", "ndjson", "csv"] as const satisfies Format[];
+export type Format = "table" | "ndjson" | "csv" | "ocsf" | "otel";
+export const formats = ["table", "ndjson", "csv", "ocsf", "otel"] as const satisfies Format[];
 
 /** How one record is printed, and what comes before the first. */
 export interface Printer {
   readonly head: string | undefined;
+  /** The kinds of record that it has words for; absent where it prints them all. */
+  readonly kinds?: readonly RecordKind[];
   line(record: RecordView): string;
 }
 
@@ -82,6 +86,8 @@ export const printers: { readonly [format in Format]: Printer } = {
     head: csvColumns.map(({ name }) => name).join(","),
     line: (record) => csvColumns.map(({ of }) => cell(of(record))).join(","),
   },
+  ocsf: { head: undefined, kinds: ["call", "intent", "control"], line: (record) => JSON.stringify(toOcsf(record)) },
+  otel: { head: undefined, kinds: ["call"], line: (record) => JSON.stringify(toOtel(record)) },
 };
 
 /** Names come from servers and clients: nothing of them may steer the terminal. */

@@ -35,7 +35,7 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
   docs: {
     brief: "List records, newest first",
     fullDescription:
-      "Shows calls unless --kind says otherwise. --json prints one document with a cursor for the next page; table, ndjson and csv are printed as they arrive.",
+      "Shows calls unless --kind says otherwise. --json prints one document with a cursor for the next page; every --format is printed as it arrives: ocsf is API Activity (6003), otel is OTLP JSON, one line each.",
   },
   parameters: {
     flags: {
@@ -62,13 +62,14 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
   },
   async func({ data, limit, all, format, json, ...filters }) {
     if (json && all) throw new Refused(400, "--all: not with --json, which is one document. Use --format ndjson.");
+    const { head, line, kinds } = printers[format];
+    if (kinds?.every((kind) => kind !== (filters.kind ?? "call")))
+      throw new Refused(400, `--format ${format}: has words for --kind ${kinds.join(", ")} only.`);
     const { get } = connect({ ...(data && { data }) });
     const page = (cursor: string | undefined, size: number): Promise<RecordPage> =>
       get<RecordPage>("/v1/records", { ...filters, cursor, limit: String(size) });
     const wanted = all ? Number.POSITIVE_INFINITY : limit;
     const print = (text: string): Promise<void> => write(this.process.stdout, `${text}\n`);
-    const { head, line } = printers[format];
-
     const records: RecordView[] = [];
     let lines = head === undefined ? [] : [head];
     let shown = 0;
