@@ -1,5 +1,5 @@
 import type { ErrorAnswer } from "@tooltrail/api/types";
-import { isLoopback } from "@tooltrail/format";
+import type { Authorize } from "./authorize.ts";
 
 /** The pipeline said no, and why. `status` is HTTP's. */
 export class Refused extends Error {
@@ -22,13 +22,7 @@ export interface Client {
 const timeoutMs = 30_000;
 
 /** Asks the HTTP API. 30 s a request, not tried again: whoever sits at a terminal can. */
-export function createClient(endpoint: string, token: string): Client {
-  const base = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (base === undefined || (base.protocol !== "https:" && !isLoopback(base))) {
-    throw new Error(
-      `TOOLTRAIL_ENDPOINT: ${endpoint} is no https address, nor one on this machine; the token is sent to no other.`,
-    );
-  }
+export function createClient(endpoint: string, authorize: Authorize): Client {
   return {
     get: (path, query = {}) => {
       const url = new URL(path, endpoint);
@@ -43,7 +37,7 @@ export function createClient(endpoint: string, token: string): Client {
     const response = await fetch(url, {
       method,
       redirect: "error",
-      headers: { authorization: `Bearer ${token}` },
+      headers: await authorize(method, url),
       signal: AbortSignal.timeout(timeoutMs),
     }).catch((error: Error) => {
       const { code } = (error.cause ?? error) as { code?: string };

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
+import { authorizer } from "./authorize.ts";
 import { type Client, createClient } from "./client.ts";
-import { config, readToken } from "./config.ts";
+import { config } from "./config.ts";
 
 /** Flags of every command that asks the pipeline. */
 export interface ConnectFlags {
@@ -17,10 +18,10 @@ export const connectFlags = {
   },
 } as const;
 
-/** The pipeline at TOOLTRAIL_ENDPOINT, with the token from its data folder. @throws Error where there is no token. */
+/** The pipeline at TOOLTRAIL_ENDPOINT. @throws Error where nothing tells it who asks. */
 export function connect({ data }: ConnectFlags): Client {
   // `| head` has read enough: that is no failure.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 2));
-  const { endpoint, dataDir } = config();
-  return createClient(endpoint, readToken(data === undefined ? dataDir : resolve(data)));
+  const set = config();
+  return createClient(set.endpoint, authorizer({ ...set, ...(data !== undefined && { dataDir: resolve(data) }) }));
 }
