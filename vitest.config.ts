@@ -3,10 +3,14 @@ import { defineConfig } from "vitest/config";
 /** `unit` is fast and runs before each commit; `system` starts real processes. */
 export default defineConfig({
   test: {
+    globalSetup: ["test/support/dynamodb-local.ts"],
     projects: [
       {
         test: {
           name: "unit",
+          // DynamoDB Local starts with the first suite that asks for it, on a machine that may be busy.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
           include: ["packages/**/*.test.ts", "functions/**/*.test.ts", "test/*.test.ts", "test/contract/**/*.test.ts"],
         },
       },

@@ -56,8 +56,8 @@ async function main(): Promise<void> {
 
 /** @throws Error that names the member that is wrong, and never its value. */
 function parseDocument(said: string): KeyDocument {
-  parseKeys(said);
-  return { enrolledKeys: [], ...(JSON.parse(said) as KeyDocument) };
+  const { enrolledKeys } = parseKeys(said);
+  return { ...(JSON.parse(said) as KeyDocument), enrolledKeys };
 }
 
 function publicKey(key: string): string {

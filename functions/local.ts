@@ -13,6 +13,7 @@ async function main(): Promise<void> {
   process.umask(0o077);
   // On a terminal only what needs a person is worth a line. Powertools reads these when the functions are loaded.
   Object.assign(process.env, {
+    POWERTOOLS_SERVICE_NAME: "tooltrail",
     POWERTOOLS_LOG_LEVEL: "WARN",
     POWERTOOLS_METRICS_DISABLED: "true",
     ...process.env,

@@ -10,8 +10,8 @@ const mayImport: { readonly [room: string]: readonly string[] } = {
   local: ["core", "format", "format/keys"],
   api: ["core", "format"],
   emitter: ["format", "format/keys"],
-  proxy: ["emitter", "format"],
-  cli: ["core", "format", "format/keys", "proxy", "api/types"],
+  proxy: ["emitter", "emitter/settings", "format"],
+  cli: ["core", "format", "format/keys", "proxy", "api/types", "proxy/settings"],
   functions: ["core", "api", "format", "format/keys", "aws", "local"],
   stacks: ["format"],
 };
@@ -35,12 +35,12 @@ interface Source {
   readonly imports: readonly string[];
 }
 
-const sources: Source[] = globSync(["packages/*/src/**/*.ts", "functions/**/*.ts", "stacks/**/*.ts"])
+const sources: Source[] = globSync(["packages/*/src/**/*.ts", "functions/**/*.ts", "stacks/**/*.ts", "sst.config.ts"])
   .filter((file) => !file.endsWith(".test.ts") && !file.endsWith("/publish.ts"))
   .map((file) => {
     const text = readFileSync(file, "utf8");
     const [top = "", below = ""] = file.split("/");
-    const room = top === "packages" ? below : top;
+    const room = top === "packages" ? below : top === "sst.config.ts" ? "stacks" : top;
     const imports = [...text.matchAll(/\b(?:from |import |import\()"([^"]+)"/g)].map(([, name = ""]) => name);
     return { room, file, text, imports };
   });

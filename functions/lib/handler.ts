@@ -7,8 +7,9 @@ import { AppError } from "@tooltrail/core/errors";
 import type { Ingested } from "@tooltrail/core/ingest";
 import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
 
-export const logger = new Logger({ serviceName: "tooltrail" });
-export const metrics = new Metrics({ namespace: "tooltrail", serviceName: "tooltrail" });
+/** Under the service's name in POWERTOOLS_SERVICE_NAME: each stage of a stack has its own. */
+export const logger = new Logger();
+export const metrics = new Metrics({ namespace: "tooltrail" });
 
 /**
  * The control path of every function: context (powertools: request, cold start) -> `run`, which normalises its input, acts within the

@@ -4,8 +4,8 @@ import { aCall, anIdentity, aStoredBatch } from "../support/batches.ts";
 
 describe.each(adapterSets)("ledger on %s", (_, open) => {
   let ports: OpenPorts;
-  beforeEach(() => {
-    ports = open();
+  beforeEach(async () => {
+    ports = await open();
   });
   afterEach(() => ports.close());
 

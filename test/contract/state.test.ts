@@ -3,8 +3,8 @@ import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 
 describe.each(adapterSets)("state on %s", (_, open) => {
   let ports: OpenPorts;
-  beforeEach(() => {
-    ports = open();
+  beforeEach(async () => {
+    ports = await open();
   });
   afterEach(() => ports.close());
 

@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { createAudit } from "@tooltrail/core/audit";
-import { type Ingested, ingest } from "@tooltrail/core/ingest";
-import { queryRecords, readRecord } from "@tooltrail/core/query";
+import { ingest } from "@tooltrail/core/ingest";
+import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
 import {
   bodyLines,
   type ControlRecord,
@@ -13,9 +13,9 @@ import {
   sha256,
 } from "@tooltrail/format";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { adapterSets, type OpenPorts } from "../support/adapters.ts";
+import { adapterSets, digestKey, type OpenPorts } from "../support/adapters.ts";
 import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
-import { everyFault, faulty } from "../support/faults.ts";
+import { audited, carryOut, everyFault, expected, faulty, workOf } from "../support/faults.ts";
 
 const deep = (levels: number): Shape => {
   let shape: Shape = "string";
@@ -34,8 +34,8 @@ const aControl = (): ControlRecord => ({
 
 describe.each(adapterSets)("ingest on %s", (_, open) => {
   let ports: OpenPorts;
-  beforeEach(() => {
-    ports = open();
+  beforeEach(async () => {
+    ports = await open();
     ports.enrolledKeys.add(anIdentity(1).key).add(anIdentity(9).key);
   });
   afterEach(() => ports.close());
@@ -77,6 +77,41 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       expect(await ingest(ports, message)).toMatchObject({ outcome: "quarantined", reason: "conflict" });
       expect(await quarantined()).toMatchObject([{ reason: "conflict", body: message }]);
       expect((await calls()).map((call) => "tool" in call && call.tool)).toEqual(["echo"]);
+    });
+
+    test("that is in conflict is said on the bus, with what is stored and what was refused", async () => {
+      const [stored, refused] = [await anEnvelope(), await anEnvelope({ records: [aCall({ tool: "forged" })] })];
+      await ingest(ports, aMessage(stored));
+      expect(await ports.published()).toEqual([]);
+      await ingest(ports, aMessage(refused));
+      const [entry] = await quarantined();
+      expect(await ports.published()).toMatchObject([
+        {
+          source: "tooltrail.pipeline",
+          "detail-type": "integrity.conflict",
+          detail: {
+            what: "batch_refused",
+            emitter: stored.headers.emitter,
+            seq: 0,
+            stored: headersHash(stored.headers),
+            refused: headersHash(refused.headers),
+            quarantineId: entry?.id,
+            account: "000000000000",
+          },
+        },
+      ]);
+    });
+
+    test("that is in conflict is kept although nobody could be told, and said when it is delivered again", async () => {
+      await ingest(ports, aMessage(await anEnvelope()));
+      const message = aMessage(await anEnvelope({ records: [aCall({ tool: "forged" })] }));
+      const mute = faulty(ports, { port: "events", method: "publish", kind: "failed" });
+      await expect(ingest(mute, message)).rejects.toMatchObject({ retryable: true });
+      expect(await quarantined()).toMatchObject([{ reason: "conflict", body: message }]);
+      expect(await ports.published()).toEqual([]);
+      expect(await ingest(mute, message)).toMatchObject({ outcome: "quarantined" });
+      expect(await ports.published()).toHaveLength(1);
+      expect(await quarantined()).toHaveLength(1);
     });
   });
 
@@ -368,6 +403,22 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       });
     });
 
+    test("from before a rotation of the digest key is recognised when it comes again, and found by its principal's name", async () => {
+      const message = aPlainMessage({ ...said, id: "r1" });
+      await ingest(ports, message);
+      const rotated = {
+        ...ports,
+        surroundings: { ...ports.surroundings, digestKey: new Uint8Array(32).fill(4), formerDigestKeys: [digestKey] },
+      };
+      expect(await ingest(rotated, message)).toMatchObject({ outcome: "duplicate" });
+      expect(await ingest(rotated, aPlainMessage({ ...said, id: "r2" }))).toMatchObject({ outcome: "stored" });
+      const principals = await principalRefs(rotated, "grace");
+      const { records } = await queryRecords(rotated, { kind: "call", principals }, { limit: 10 });
+      expect(records.map(({ principal }) => principal?.subject)).toEqual(["grace", "grace"]);
+      expect(new Set(records.map(({ principal }) => principal?.ref)).size).toBe(2);
+      expect(await quarantined()).toEqual([]);
+    });
+
     test.each([
       ["2026-11-22T20:00:00-03:00", Date.parse("2026-11-22T23:00:00Z")],
       [1_800_000_000_123, 1_800_000_000_123],
@@ -384,25 +435,20 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
     expect(await ingest(ports, entry?.body ?? "")).toMatchObject({ outcome: "stored" });
   });
 
-  test("every fault of every port: the next delivery makes it good, once", async () => {
-    const faults = everyFault(ports).filter(({ method }) => ["append", "put"].includes(method));
-    expect(faults).toHaveLength(6);
-    for (const [i, fault] of faults.entries()) {
-      const good = aMessage(await anEnvelope({ seq: i }));
-      const bad = aMessage({}, { detailType: `unknown ${i}` });
+  test("every fault of every method of every port: the next attempt makes it good, once", async () => {
+    const faults = everyFault(ports);
+    expect(faults).toHaveLength(22);
+    for (const [n, fault] of faults.entries()) {
+      const steps = await workOf(n);
       const broken = faulty(ports, fault);
-      const attempt = async (): Promise<(Ingested | "thrown")[]> =>
-        Promise.all([good, bad].map((message) => ingest(broken, message).catch((): "thrown" => "thrown")));
-      expect(
-        (await attempt()).filter((answer) => answer === "thrown"),
-        JSON.stringify(fault),
-      ).toHaveLength(1);
-      expect(await attempt()).not.toContain("thrown");
+      expect(await carryOut(steps, broken), JSON.stringify(fault)).toMatchObject([
+        { code: "unavailable", retryable: true },
+      ]);
+      expect(await carryOut(steps, broken)).toEqual([]); // everything comes again
       expect(broken.hits()).toBeGreaterThan(1);
     }
     ports = ports.reopen();
-    expect((await calls()).length).toBe(faults.length);
-    expect((await quarantined()).length).toBe(faults.length);
+    expect(await audited(ports)).toEqual(expected(faults.length));
   });
 
   describe("tooltrail's own records", () => {

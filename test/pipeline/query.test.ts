@@ -80,7 +80,7 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
   test("pages of any size give what one scan and sort would, for any filter", async () => {
     await fc.assert(
       fc.asyncProperty(fleet, filters, fc.integer({ min: 1, max: 7 }), async (batches, wanted, limit) => {
-        const ports = open();
+        const ports = await open();
         try {
           await fill(ports, batches);
           const all = (await pages(ports, { kind: "call" }, 1_000)).sort(newestFirst);
@@ -98,7 +98,7 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
           );
           expect(await pages(ports, { kind: "call", ...wanted }, limit)).toEqual(expected);
         } finally {
-          ports.close();
+          await ports.close();
         }
       }),
       { numRuns: 60 },
@@ -106,7 +106,7 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
   });
 
   test("records that arrive while somebody pages neither repeat nor hide any", async () => {
-    const ports = open();
+    const ports = await open();
     await fill(
       ports,
       Array.from({ length: 30 }, (_, i) => ({ emitter: 1, server: "a", calls: [{ offset: i, tool: "x", ok: true }] })),
@@ -120,11 +120,11 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     const seen = [...first.records, ...rest.records].map(({ id }) => id);
     expect(new Set(seen).size).toBe(31);
     expect(rest.records.some((record) => "tool" in record && record.tool === "late")).toBe(true);
-    ports.close();
+    await ports.close();
   });
 
   test("a search for what is rare answers in bounded steps that lead on", async () => {
-    const ports = open();
+    const ports = await open();
     await fill(ports, [
       { emitter: 2, server: "a", calls: [{ offset: 0, tool: "rare", ok: true }] },
       ...Array.from({ length: 1_200 }, (_, i) => ({
@@ -137,11 +137,11 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     expect(first.records).toEqual([]);
     expect(first.next).not.toBeNull();
     expect(await pages(ports, { kind: "call", tool: "rare" }, 10)).toHaveLength(1);
-    ports.close();
+    await ports.close();
   });
 
   test("a thousand emitters at the same moment are paged through to the end", async () => {
-    const ports = open();
+    const ports = await open();
     const same = Array.from({ length: 1_000 }, (_, i) => ({
       emitter: (i % 200) + 1,
       server: "a",
@@ -160,17 +160,17 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     const counting = { ...ports.ledger, newestFirst: count };
     await queryRecords({ ...ports, ledger: counting }, { kind: "call" }, { limit: 1 });
     expect(asked).toBeLessThan(100);
-    ports.close();
+    await ports.close();
   });
 
   test.each(["", "x", "e30", Buffer.from('{"from":{"lastAt":"1"}}').toString("base64url")])(
     "the cursor %j is refused",
     async (cursor) => {
-      const ports = open();
+      const ports = await open();
       await expect(queryRecords(ports, { kind: "call" }, { limit: 1, cursor })).rejects.toMatchObject({
         code: "invalid",
       });
-      ports.close();
+      await ports.close();
     },
   );
 });

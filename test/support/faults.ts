@@ -1,5 +1,10 @@
 import { AppError } from "@tooltrail/core/errors";
+import { ingest, refuse } from "@tooltrail/core/ingest";
 import type { Ports } from "@tooltrail/core/ports";
+import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
+import { quarantineId } from "@tooltrail/format";
+import type { PublishedEvent } from "./adapters.ts";
+import { aMessage, anEnvelope, aPlainMessage } from "./batches.ts";
 
 /** One call of one port goes wrong: before it did anything, or after it was done. */
 export interface Fault {
@@ -32,3 +37,87 @@ export function faulty(ports: Ports, { port, method, kind }: Fault): Ports & { h
   };
   return { ...ports, [port]: broken, hits: () => hits };
 }
+
+/** What the ports are asked to do, step by step. A step that throws is what a queue delivers again, or a person asks again. */
+export type Step = (ports: Ports) => Promise<unknown>;
+
+/**
+ * Round `n` of everything that uses the ports: good, bad and forged messages come in, records and names are read, the quarantine is
+ * listed, replayed and emptied.
+ */
+export async function workOf(n: number): Promise<Step[]> {
+  const good = aMessage(await anEnvelope({ seq: n, server: `server-${n}` }));
+  const forged = aMessage(await anEnvelope({ seq: n, server: "forged" }));
+  const unknown = aMessage({}, { detailType: `unknown ${n}` });
+  const poison = aPlainMessage({
+    server: "billing",
+    tool: "refund",
+    outcome: "ok",
+    id: `poison ${n}`,
+    principal: "grace",
+  });
+  return [
+    (ports) => ingest(ports, good),
+    (ports) => ingest(ports, unknown),
+    (ports) => ingest(ports, forged),
+    (ports) => refuse(ports, poison, { reason: "poison", detail: "" }),
+    async (ports) => {
+      const filter = { kind: "call" as const, principals: await principalRefs(ports, "os:ada@workstation") };
+      const { records } = await queryRecords(ports, filter, { limit: 10 });
+      for (const { id } of records.slice(0, 1)) await readRecord(ports, id);
+    },
+    async (ports) => {
+      await ports.quarantine.list({ limit: 3 });
+      const entry = await ports.quarantine.read(quarantineId(poison));
+      if (entry === undefined) return;
+      await ingest(ports, entry.body);
+      await ports.quarantine.remove(entry.id);
+    },
+  ];
+}
+
+/** Takes the steps one after the other, each again until it goes well, at most three times. @returns what was thrown. */
+export async function carryOut(
+  steps: readonly Step[],
+  ports: Ports,
+  onThrown = (): void => undefined,
+): Promise<unknown[]> {
+  const thrown: unknown[] = [];
+  for (const step of steps) {
+    let failed = true;
+    for (let attempt = 1; failed && attempt <= 3; attempt += 1) {
+      failed = await step(ports).then(
+        () => false,
+        (error) => {
+          thrown.push(error);
+          onThrown();
+          return true;
+        },
+      );
+    }
+  }
+  return thrown;
+}
+
+/** What must be there after `rounds` of `workOf`, whatever went wrong: `expected(rounds)`. */
+export async function audited(ports: Ports & { published(): Promise<PublishedEvent[]> }) {
+  const { records } = await queryRecords(ports, { kind: "call" }, { limit: 1_000 });
+  const servers = records.map(({ server }) => server.id);
+  const kept = await ports.quarantine.list({ limit: 1_000 });
+  const said = (await ports.published()).map(({ detail }) => detail.seq as number);
+  return {
+    stored: servers.filter((id) => id.startsWith("server-")).sort(),
+    replayed: servers.filter((id) => id === "billing").length,
+    names: [...new Set(records.map(({ principal }) => principal?.subject))].sort(),
+    quarantined: kept.map(({ reason }) => reason).sort(),
+    conflictsSaid: [...new Set(said)].sort((a, b) => a - b),
+  };
+}
+
+export const expected = (rounds: number): Awaited<ReturnType<typeof audited>> => ({
+  stored: Array.from({ length: rounds }, (_, n) => `server-${n}`).sort(),
+  replayed: rounds,
+  names: ["grace", "os:ada@workstation"],
+  quarantined: Array.from({ length: rounds * 2 }, (_, n) => (n < rounds ? "conflict" : "unknown_type")),
+  conflictsSaid: Array.from({ length: rounds }, (_, n) => n),
+});

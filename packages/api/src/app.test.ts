@@ -8,11 +8,11 @@ import { anIdentity, aPlainMessage, aStoredBatch } from "../../../test/support/b
 import { faulty } from "../../../test/support/faults.ts";
 import { createApi } from "./app.ts";
 import { parseTime } from "./parameters.ts";
-import type { RecordPage } from "./types.ts";
+import type { QuarantinePage, RecordPage } from "./types.ts";
 
 let ports: OpenPorts;
 beforeEach(async () => {
-  ports = (adapterSets[0] as (typeof adapterSets)[number])[1]();
+  ports = await (adapterSets[0] as (typeof adapterSets)[number])[1]();
   ports.enrolledKeys.add(anIdentity(9).key);
   await ports.ledger.append(await aStoredBatch());
 });
@@ -68,6 +68,18 @@ test("what turns out to be stored already has left the quarantine; what is disca
   expect(records.map((record) => record.kind === "control" && record.action)).toEqual(
     expect.arrayContaining(["quarantine.replay", "quarantine.discard"]),
   );
+});
+
+test("a page of quarantine is bounded by bytes, and leads on", async () => {
+  const body = "x".repeat(900_000);
+  for (const id of ["qua_a", "qua_b", "qua_c"])
+    await ports.quarantine.put({ id, reason: "invalid", detail: "", body, receivedAtMs: 1 });
+  const page = async (query: string) =>
+    (await (await appOn(ports).request(`/v1/quarantine${query}`)).json()) as QuarantinePage;
+  const first = await page("");
+  expect([first.entries.map(({ id }) => id), first.next]).toEqual([["qua_a", "qua_b"], "qua_b"]);
+  const rest = await page("?cursor=qua_b");
+  expect([rest.entries.map(({ id }) => id), rest.next]).toEqual([["qua_c"], null]);
 });
 
 test("errors name what was wrong and never what is inside", async () => {

@@ -52,10 +52,10 @@ export function createApi<Env extends object>({
     const { limit, cursor } = parseQuarantineQuery(c.req.query());
     await audit()(callerOf(c.env), "quarantine.list", texts({ limit, cursor }));
     const entries = await ports().quarantine.list({ limit: limit + 1, ...given({ after: cursor }) });
-    const shown = entries.slice(0, limit);
+    const shown = withinAnswer(entries.slice(0, limit));
     const page: QuarantinePage = {
       entries: shown.map(viewOf),
-      next: entries.length > limit ? (shown.at(-1)?.id ?? null) : null,
+      next: entries.length > shown.length ? (shown.at(-1)?.id ?? null) : null,
     };
     return c.json(page);
   });
@@ -100,6 +100,16 @@ export function createApi<Env extends object>({
 
   return app;
 }
+
+/** Lambda answers with 6 MB at most, and a body may double in JSON. One entry always fits. */
+function withinAnswer(entries: readonly Quarantined[]): Quarantined[] {
+  let bytes = 0;
+  return entries.filter(({ body }, i) => {
+    bytes += body.length;
+    return i === 0 || bytes <= maxAnswerBytes;
+  });
+}
+const maxAnswerBytes = 2_000_000;
 
 const errorAnswer = (code: string, message: string): ErrorAnswer => ({ error: { code, message } });
 

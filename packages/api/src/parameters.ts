@@ -21,14 +21,14 @@ const time = (nowMs: number) =>
     return z.NEVER;
   });
 
-const page = (fallback: number) => ({
-  limit: z.coerce.number().int().min(1).max(1_000).default(fallback),
+const page = (max: number) => ({
+  limit: z.coerce.number().int().min(1).max(max).default(100),
   cursor: z.string().max(2_048).optional(),
 });
 
 const recordsQuery = (nowMs: number) =>
   z.strictObject({
-    ...page(100),
+    ...page(1_000),
     server: z.string().min(1).max(256).optional(),
     tool: z.string().min(1).max(256).optional(),
     principal: z.string().min(1).max(512).optional(),
@@ -38,6 +38,7 @@ const recordsQuery = (nowMs: number) =>
     until: time(nowMs).optional(),
   });
 
+/** Its entries are whole events. */
 const quarantineQuery = z.strictObject(page(100));
 
 export const parseRecordsQuery = (query: unknown, nowMs: number) => parse(recordsQuery(nowMs), query);

@@ -47,19 +47,15 @@ export const proxyCommand = buildCommand<ProxyFlags, string[], CommandContext>({
     },
   },
   async func({ server, environment, intent, onSpoolFailure, fsync }, command, ...args) {
-    const { spoolDir, digestKey, endpoint, maxSpoolBytes, bus, environment: fromEnv } = config();
-    if (bus !== undefined)
-      throw new Error(
-        "TOOLTRAIL_BUS: sending to EventBridge on AWS is not built yet. Unset it to use TOOLTRAIL_ENDPOINT.",
-      );
+    const { spoolDir, digestKey, maxSpoolBytes, environment: fromEnv, ...where } = config();
     const named = environment ?? fromEnv;
-    const { runProxy, loopbackBus } = await import("@tooltrail/proxy");
+    const { runProxy, busOf } = await import("@tooltrail/proxy");
     const exit = await runProxy({
       command: command ?? "",
       args,
       spoolDir,
       keys: () => loadKeys(spoolDir, digestKey),
-      putEvents: loopbackBus(endpoint),
+      putEvents: busOf(where),
       ...(server && { serverId: server }),
       ...(named && { environment: named }),
       intentTools: new Set(intent),

@@ -1,7 +1,6 @@
 import {
   type AuditRecord,
   type BatchHeaders,
-  canonical,
   checkSeal,
   detailTypes,
   type Envelope,
@@ -103,9 +102,13 @@ async function refuseConflict(ports: Ports, body: string, batch: StoredBatch, st
 /** Keeps a message that can never be stored as it is. Also for one that the queue gave up on. */
 export async function refuse(ports: Ports, body: string, { reason, detail }: Refusal): Promise<Refused> {
   const id = quarantineId(body);
-  await ports.quarantine.put({ id, reason, detail, body, receivedAtMs: ports.surroundings.now() });
+  const receivedAtMs = ports.surroundings.now();
+  await ports.quarantine.put({ id, reason, detail: detail.slice(0, maxDetail).toWellFormed(), body, receivedAtMs });
   return { outcome: "quarantined", id, reason };
 }
+
+/** Characters. What is wrong with an input may quote it, and the input is kept whole anyway. */
+const maxDetail = 4_000;
 
 /** Reading an input asks no port, so what it throws (a lone surrogate, nesting without end) it will throw again: it is the input's fault. */
 const unreadable = (error: Error): Refusal => ({
@@ -155,7 +158,7 @@ function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refus
   const opened = open(envelope.headers, envelope.body);
   if ("fault" in opened) return { reason: opened.fault, detail: faults[opened.fault] };
   const wrong =
-    checkRecords(envelope.headers, opened.records) ??
+    checkRecords(envelope.headers, opened) ??
     checkAuthority(envelope.headers, opened.records, surroundings) ??
     tooFarAhead(envelope.headers.lastAt, surroundings);
   if (wrong) return wrong;
@@ -173,16 +176,19 @@ function acceptBatch({ surroundings }: Ports, event: BusEvent): Accepted | Refus
   };
 }
 
-function checkRecords(headers: BatchHeaders, records: readonly unknown[]): Refusal | undefined {
+function checkRecords(
+  headers: BatchHeaders,
+  { lines, records }: { readonly lines: readonly string[]; readonly records: readonly unknown[] },
+): Refusal | undefined {
   const times: number[] = [];
-  for (const [i, raw] of records.entries()) {
-    const size = Buffer.byteLength(canonical(raw));
+  for (const [i, line] of lines.entries()) {
+    const size = Buffer.byteLength(line);
     if (size > maxDefinitionRecordBytes)
       return {
         reason: "too_large",
         detail: `record ${i}: ${size} bytes, and no record has more than ${maxDefinitionRecordBytes}.`,
       };
-    const parsed = recordSchema.safeParse(raw);
+    const parsed = recordSchema.safeParse(records[i]);
     if (!parsed.success) return invalid(`record ${i}`, parsed.error);
     const max = parsed.data.kind === "definition" ? maxDefinitionRecordBytes : maxRecordBytes;
     if (size > max)

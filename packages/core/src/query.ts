@@ -46,7 +46,7 @@ export interface RecordPage {
 }
 
 /** A page reads at most so many batches: a search for what is rare answers in bounded time, with a cursor to go on from. */
-const maxBatchesPerPage = 512;
+const maxBatchesPerPage = 256;
 const batchesPerRead = 16;
 
 /**
@@ -163,18 +163,25 @@ function newestPosition(waiting: readonly Placed[]): BatchPosition | undefined {
 
 function* matching(batch: StoredBatch, filter: RecordFilter, after: Order | undefined): Iterable<Placed> {
   const { emitter, seq } = batch.headers;
-  // Lines are canonical, so what a record must say is a fixed piece of text: most lines are passed over without being parsed.
-  const needles = [
-    `"kind":"${filter.kind}"`,
-    ...(filter.tool === undefined ? [] : [`"tool":${JSON.stringify(filter.tool)}`]),
-  ];
+  const needles = needlesOf(filter);
   for (const [index, line] of (bodyLines(batch.body) ?? []).entries()) {
-    if (!needles.every((needle) => line.includes(needle))) continue;
+    if (!needles.every((some) => some.some((needle) => line.includes(needle)))) continue;
     const record = upcast(JSON.parse(line));
     const placed = { at: record.at, emitter, seq, index, record, batch };
     if (matches(record, filter) && (after === undefined || newestFirst(after, placed) < 0)) yield placed;
   }
 }
+
+/**
+ * Of each list, a line that matches has at least one. Lines are canonical, so what a record must say is a fixed piece of text, and most
+ * lines are passed over without being parsed.
+ */
+const needlesOf = ({ kind, tool, principals, outcome }: RecordFilter): string[][] => [
+  [`"kind":"${kind}"`],
+  ...(tool === undefined ? [] : [[`"tool":${JSON.stringify(tool)}`]]),
+  ...(principals === undefined ? [] : [principals.map((ref) => `"ref":"${ref}"`)]),
+  ...(outcome === undefined ? [] : [[`"class":"${outcome}"`, `"reason":"${outcome}"`]]),
+];
 
 function matches(record: AuditRecord, filter: RecordFilter): boolean {
   const { tool, principals, outcome, sinceMs, untilMs } = filter;

@@ -1,20 +1,22 @@
 import { closeSync, existsSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { type AuditRecord, type CallRecord, identityOf, recordLine, recordSchema } from "@tooltrail/format";
+import { type AuditRecord, type CallRecord, identityOf, recordSchema } from "@tooltrail/format";
 import { newestSealed, sealBatch, unsentSeqs } from "./chain.ts";
 import {
+  addLine,
   type BegunCall,
   createJournal,
+  draftOf,
   fits,
   journalName,
   journalSeqs,
-  type Line,
-  lineBytes,
+  lineOf,
   makeFolder,
   type ReadJournal,
   readJournal,
   settle,
+  sidesOf,
 } from "./journal.ts";
 import { isAlive } from "./liveness.ts";
 import { ballastFile, identityFile } from "./spool.ts";
@@ -89,7 +91,7 @@ export async function recover(dir: string, installationPem: string, fsync: boole
   for (const seq of journalSeqs(dir)) {
     if (seq > newestSealed(dir)) {
       const { server, sides, lines } = readJournal(dir, seq);
-      await sealBatch(dir, identity, { seq, server }, lines, sides, fsync);
+      await sealBatch(dir, identity, { seq, server }, lines, sidesOf(sides, draftOf(lines)), fsync);
     }
     // The newest goes last: while it is there, it says that all is finished.
     await rm(join(dir, journalName(seq)), { force: true });
@@ -108,12 +110,12 @@ function finish(dir: string, newest: number, fsync: boolean): void {
 
 /** Adds what is missing, as far as there is room in one batch. */
 function fill(journal: ReadJournal, seq: number): void {
-  let bytes = journal.lines.reduce((sum, line) => sum + lineBytes(line), 0);
+  const draft = draftOf(journal.lines);
+  journal.lines = draft.lines;
   const add = (record: AuditRecord): boolean => {
-    const line: Line = { text: recordLine(record), at: record.at };
-    if (!fits(journal.lines, bytes, line)) return false;
-    bytes += lineBytes(line);
-    journal.lines.push(line);
+    const line = lineOf(record, journal.names);
+    if (!fits(draft, line)) return false;
+    addLine(draft, line);
     settle(journal.open, record);
     return true;
   };

@@ -1,15 +1,23 @@
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
-import { readdir, realpath, rm, stat } from "node:fs/promises";
+import { existsSync, realpathSync } from "node:fs";
+import { readdir, rm, stat } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
-import { identityOf, type Principal, pseudonym, recordSchema, type ServerRef, type Sides } from "@tooltrail/format";
+import {
+  identityOf,
+  type Principal,
+  type PrincipalName,
+  pseudonym,
+  recordSchema,
+  type ServerRef,
+} from "@tooltrail/format";
 import type { Keys } from "@tooltrail/format/keys";
 import { adopt, isSpent, recover } from "./adopt.ts";
+import type { PutEvents } from "./bus.ts";
 import { makeFolder } from "./journal.ts";
-import { createSender, type PutEvents, type Sender } from "./sender.ts";
+import { createSender, type Sender } from "./sender.ts";
 import { openSpool, type Spool } from "./spool.ts";
-import { type Clock, createTracker, type Tracker } from "./tracker.ts";
+import { type Clock, createMemory, createTracker, endRounds, type Tracker, type TrackerOptions } from "./tracker.ts";
 
 /** What an emitter is told from outside. Sizes in bytes. */
 export interface EmitterOptions {
@@ -28,7 +36,10 @@ export interface EmitterOptions {
 }
 
 export interface Emitter {
-  readonly tracker: Tracker;
+  /** A tracker for one session. */
+  track(): Tracker;
+  /** The pseudonym of a name. */
+  pseudonym(name: PrincipalName): string;
   /** Seals what there is and sends what it can in about a second; the rest is left for another process to adopt. */
   stop(): Promise<void>;
 }
@@ -40,25 +51,27 @@ const aliveAfterMs = 5 * 60_000;
 const careEveryMs = 15_000;
 const stopWithinMs = 1_000;
 
-const clock: Clock = { now: () => Date.now(), elapsedUs: () => performance.now() * 1_000 };
+export const clock: Clock = { now: () => Date.now(), elapsedUs: () => performance.now() * 1_000 };
 
 /**
- * One process that emits: a tracker over a spool, a sender, and care for what dead processes left.
+ * One process that emits: trackers over a spool, a sender, and care for what dead processes left. Nothing in it keeps the process alive.
  *
- * @throws as `fs` does where the spool or the keys cannot be made.
+ * Synchronous, so that the next message can be recorded. @throws as `fs` does where the spool or the keys cannot be made.
  */
-export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
+export function openEmitter(options: EmitterOptions): Emitter {
   const keys = options.keys();
   makeFolder(options.spoolDir);
-  const spoolDir = await realpath(options.spoolDir); // one name for one folder, whatever links lead to it
+  const spoolDir = realpathSync(options.spoolDir); // one name for one folder, whatever links lead to it
   const identity = identityOf(keys.installationPem, randomBytes(16));
-  const { principal, sides } = osPrincipal(keys.digestKey);
-  const room = await measureRoom(spoolDir, options.maxSpoolBytes);
-  const spool: Spool = await openSpool({
+  const pseudonymOf = ({ issuer, subject }: PrincipalName): string => pseudonym(keys.digestKey, issuer, subject);
+  const user = osUser();
+  const principal: Principal = { ref: pseudonymOf(user), method: "os", verified: true };
+  const room = measureRoom(spoolDir, options.maxSpoolBytes);
+  const spool: Spool = openSpool({
     spoolDir,
     identity,
     server: serverRef(options),
-    sides,
+    sides: { principals: { [principal.ref]: user } },
     fsync: options.fsync,
     flushAfterMs,
     now: clock.now,
@@ -102,20 +115,25 @@ export async function openEmitter(options: EmitterOptions): Promise<Emitter> {
   }
 
   spool.write({ ...lifecycle("started"), software });
+  void room.measure();
+  const trackerOptions: TrackerOptions = {
+    ...options,
+    sink: spool,
+    memory: createMemory(),
+    caller: { principal },
+    digestKey: keys.digestKey,
+    clock,
+    random: randomBytes,
+  };
   return {
-    tracker: createTracker({
-      ...options,
-      sink: spool,
-      principal,
-      digestKey: keys.digestKey,
-      clock,
-      random: randomBytes,
-    }),
+    track: () => createTracker(trackerOptions),
+    pseudonym: pseudonymOf,
     async stop() {
       clearInterval(silence);
       clearInterval(care);
       clearTimeout(firstCare);
       await caring;
+      endRounds(trackerOptions);
       await spool.stop();
       await sender.finish(stopWithinMs);
       if (isSpent(spool.dir)) await rm(spool.dir, { recursive: true, force: true });
@@ -133,14 +151,7 @@ const serverRef = ({ serverId, fallbackServer, environment }: EmitterOptions): S
 });
 
 /** Who a stdio session is: the operating system's user, which the kernel vouches for. */
-function osPrincipal(digestKey: Uint8Array): { principal: Principal; sides: Sides } {
-  const subject = `os:${userName()}@${hostname()}`;
-  const ref = pseudonym(digestKey, "os", subject);
-  return {
-    principal: { ref, method: "os", verified: true },
-    sides: { principals: { [ref]: { issuer: "os", subject } } },
-  };
-}
+const osUser = (): PrincipalName => ({ issuer: "os", subject: `os:${userName()}@${hostname()}` });
 
 function userName(): string {
   try {
@@ -151,12 +162,11 @@ function userName(): string {
 }
 
 /** The spool's bound, over all processes: measured from time to time, and counted on in between. */
-async function measureRoom(spoolDir: string, maxBytes: number) {
+function measureRoom(spoolDir: string, maxBytes: number) {
   let used = 0;
   const measure = async (): Promise<void> => {
     used = await bytesIn(spoolDir);
   };
-  await measure();
   return {
     measure,
     reserve(bytes: number): boolean {

@@ -1,4 +1,4 @@
+export { busOf, eventBridgeBus, loopbackBus, type PutEvents } from "./bus.ts";
 export { type Emitter, type EmitterOptions, openEmitter } from "./emitter.ts";
 export type { Ending } from "./outcome.ts";
-export { loopbackBus } from "./sender.ts";
-export type { Tracker } from "./tracker.ts";
+export { refusal, type Tracker } from "./tracker.ts";

@@ -5,6 +5,7 @@ import {
   type CallRecord,
   maxBatchSpanMs,
   maxPackedBytes,
+  type PrincipalName,
   recordLine,
   type ServerRef,
   type Sides,
@@ -13,9 +14,9 @@ import {
 /**
  * A journal is the open end of an emitter's history: `<seq>.journal`, which becomes `<seq>.batch` when it is sealed.
  *
- * One JSON line each: `{"s":server,"p":sides,"t":time}` first and whenever they change, `{"b":call}` for a call begun, `{"r":record}` for a
- * record. Its head names every call that was open when it was begun, and it appears under its name only when that head is whole, so the
- * newest journal alone tells which calls are open.
+ * One JSON line each: `{"s":server,"p":sides,"t":time}` first and whenever they change, `{"n":[ref,name]}` for a name before the first line that
+ * needs it, `{"b":call}` for a call begun, `{"r":record}` for a record. Its head names every call that was open when it was begun, and it
+ * appears under its name only when that head is whole, so the newest journal alone tells which calls are open, and whose they are.
  */
 
 /** A call as it is known while the server works on it: its record, less how it ends. */
@@ -25,17 +26,25 @@ const maxJournalRecords = 100;
 
 export interface JournalState {
   server: ServerRef;
+  /** Names that every batch carries. */
   sides: Sides;
+  /** Names that this journal knows besides, by pseudonym. */
+  names: Map<string, PrincipalName>;
   /** Calls begun and not ended, by call id, in order. */
   open: Map<string, BegunCall>;
   /** The newest time in it: the last moment at which its emitter is known to have lived. */
   lastAt: number;
 }
 
+/** A pseudonym and what it stands for. */
+export type Named = readonly [ref: string, name: PrincipalName];
+
 /** A line of a record, with what is needed to pack it. */
 export interface Line {
   readonly text: string;
   readonly at: number;
+  /** Whose record it is, where the batch does not say so anyway. */
+  readonly named?: Named;
 }
 
 export interface ReadJournal extends JournalState {
@@ -43,23 +52,48 @@ export interface ReadJournal extends JournalState {
   stopped: boolean;
 }
 
+/** A batch in the making: records, and the names that they need. Bytes of both, in one sum: a batch has room for so much. */
+export interface Draft {
+  readonly lines: Line[];
+  readonly names: Map<string, PrincipalName>;
+  bytes: number;
+}
+
+export function draftOf(lines: readonly Line[] = []): Draft {
+  const draft: Draft = { lines: [], names: new Map(), bytes: 0 };
+  for (const line of lines) addLine(draft, line);
+  return draft;
+}
+
+export function addLine(draft: Draft, line: Line): void {
+  draft.bytes += weightOf(draft, line);
+  draft.lines.push(line);
+  if (line.named) draft.names.set(...line.named);
+}
+
 /** Whether one more record goes into the batch that these make. An empty batch takes any record. */
-export function fits(lines: readonly Line[], bytes: number, line: Line): boolean {
-  const first = lines[0];
+export function fits(draft: Draft, line: Line): boolean {
+  const first = draft.lines[0];
   if (first === undefined) return true;
   return (
-    lines.length < maxJournalRecords &&
-    bytes + lineBytes(line) <= maxPackedBytes &&
+    draft.lines.length < maxJournalRecords &&
+    draft.bytes + weightOf(draft, line) <= maxPackedBytes &&
     Math.abs(line.at - first.at) < maxBatchSpanMs / 2
   );
 }
 
-export const lineBytes = (line: Line): number => Buffer.byteLength(line.text) + 1;
+const weightOf = ({ names }: Draft, { text, named }: Line): number =>
+  Buffer.byteLength(text) + 1 + (named && !names.has(named[0]) ? Buffer.byteLength(nameLine(named)) : 0);
+
+/** What the batch of these records says beside them: nobody is named who is not in it, but for whom the emitter always names. */
+export const sidesOf = (always: Sides, { names }: Draft): Sides =>
+  names.size === 0 ? always : { principals: { ...always.principals, ...Object.fromEntries(names) } };
 
 export const journalName = (seq: number): string => `${seq}.journal`;
 
-export const stateLine = ({ server, sides, lastAt }: Omit<JournalState, "open">): string =>
+export const stateLine = ({ server, sides, lastAt }: Pick<JournalState, "server" | "sides" | "lastAt">): string =>
   `${JSON.stringify({ s: server, p: sides, t: lastAt })}\n`;
+export const nameLine = (named: Named): string => `${JSON.stringify({ n: named })}\n`;
 export const begunLine = (call: BegunCall): string => `${JSON.stringify({ b: call })}\n`;
 export const recordEntry = (line: string): string => `{"r":${line}}\n`;
 
@@ -73,6 +107,16 @@ export function settle(open: Map<string, BegunCall>, record: AuditRecord): void 
   }
 }
 
+/** The names that open calls and these records need: what a journal that begins now must know. */
+export function namesNeeded({ names, open }: JournalState, lines: readonly Line[]): Map<string, PrincipalName> {
+  const needed = new Map(lines.flatMap(({ named }) => (named ? [named] : [])));
+  for (const { principal } of open.values()) {
+    const name = names.get(principal.ref);
+    if (name) needed.set(principal.ref, name);
+  }
+  return needed;
+}
+
 /** Creates `<seq>.journal` with its head and the given records, at once, and returns it open for appending. @throws as `fs` does */
 export function createJournal(
   dir: string,
@@ -83,6 +127,7 @@ export function createJournal(
 ): { fd: number; size: number } {
   const head = [
     stateLine(state),
+    ...[...namesNeeded(state, lines)].map(nameLine),
     ...[...state.open.values()].map(begunLine),
     ...lines.map((line) => recordEntry(line.text)),
   ];
@@ -123,6 +168,7 @@ export function readJournal(dir: string, seq: number): ReadJournal {
   const journal: ReadJournal = {
     server: { id: "unknown" },
     sides: { principals: {} },
+    names: new Map(),
     open: new Map(),
     lines: [],
     lastAt: 0,
@@ -133,12 +179,13 @@ export function readJournal(dir: string, seq: number): ReadJournal {
     if (entry === undefined) continue;
     if ("s" in entry)
       Object.assign(journal, { server: entry.s, sides: entry.p, lastAt: Math.max(journal.lastAt, entry.t) });
+    else if ("n" in entry) journal.names.set(...entry.n);
     else if ("b" in entry) {
       journal.open.set(entry.b.callId, entry.b);
       journal.lastAt = Math.max(journal.lastAt, entry.b.at);
     } else {
       settle(journal.open, entry.r);
-      journal.lines.push({ text: recordLine(entry.r), at: entry.r.at });
+      journal.lines.push(lineOf(entry.r, journal.names));
       journal.lastAt = Math.max(journal.lastAt, entry.r.at);
       journal.stopped ||= entry.r.kind === "lifecycle" && entry.r.event === "stopped";
     }
@@ -146,7 +193,14 @@ export function readJournal(dir: string, seq: number): ReadJournal {
   return journal;
 }
 
-type Entry = { s: ServerRef; p: Sides; t: number } | { b: BegunCall } | { r: AuditRecord };
+/** A record's line, with its principal's name where that is among these. */
+export function lineOf(record: AuditRecord, names: ReadonlyMap<string, PrincipalName>): Line {
+  const ref = "principal" in record ? record.principal.ref : "";
+  const name = names.get(ref);
+  return { text: recordLine(record), at: record.at, ...(name && { named: [ref, name] }) };
+}
+
+type Entry = { s: ServerRef; p: Sides; t: number } | { n: Named } | { b: BegunCall } | { r: AuditRecord };
 
 /** Our own file, 0600 in a 0700 folder: its lines are whole or torn, so whatever parses is what we wrote. */
 function parseEntry(text: string): Entry | undefined {

@@ -12,12 +12,18 @@ const socketName = "alive";
 /** `sun_path` has room for 107 bytes and its zero on Linux, 103 on macOS. */
 const maxSocketPath = 103;
 
-/** Listens in the folder; connections are closed at once, and neither they nor the server keep the process alive. */
-export async function holdAlive(dir: string): Promise<Server> {
-  const server = createServer((socket) => socket.destroy());
-  server.unref();
-  server.listen(shortPath(dir).path); // a descriptor stays open with it: libuv unlinks this path when the server closes
-  await once(server, "listening");
+/**
+ * Listens in the folder from now on; connections are closed at once, and neither they nor the server keep the process alive.
+ *
+ * Exclusive: a cluster's worker would else let its primary listen, which outlives it.
+ *
+ * @throws Error where no socket can be made there.
+ */
+export function holdAlive(dir: string): Server {
+  const server = createServer((socket) => socket.destroy()).unref();
+  server.on("error", () => undefined); // comes a tick late, and says no more than what is thrown here
+  server.listen({ path: shortPath(dir).path, exclusive: true }); // a descriptor stays open with it: libuv unlinks this path when the server closes
+  if (!server.listening) throw new Error(`No socket can be made in ${dir}.`);
   return server;
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { busName, detailTypes, eventSource, isLoopback } from "@tooltrail/format";
+import type { PutEvents } from "./bus.ts";
 import { markRefused, markSent, readBatch, unsentSeqs } from "./chain.ts";
 
 /**
@@ -14,11 +14,6 @@ export interface Sender {
   /** Sends what it can until nothing is left or the time is over. Never throws. */
   finish(deadlineMs: number): Promise<void>;
 }
-
-/** One entry's answer from the bus. `refused` is final: it will never be taken as it is. */
-export type Answer = "taken" | "later" | "refused";
-/** @returns an answer for each detail, in order. @throws where the bus gave none. */
-export type PutEvents = (details: readonly string[], signal: AbortSignal) => Promise<Answer[]>;
 
 /** EventBridge takes 10 entries and 256 KB a request. */
 const maxEntries = 10;
@@ -116,44 +111,4 @@ async function nextBatches(dir: string): Promise<{ seq: number; detail: string }
     batches.push({ seq, detail });
   }
   return batches;
-}
-
-/**
- * PutEvents as EventBridge speaks it (AWS JSON 1.1), without credentials: for a pipeline on this machine.
- *
- * @param endpoint a loopback URL; anything else is refused, since nothing would authenticate either side.
- */
-export function loopbackBus(endpoint: string): PutEvents {
-  const url = new URL(endpoint);
-  if (url.protocol !== "http:" || !isLoopback(url)) {
-    throw new Error(
-      `TOOLTRAIL_ENDPOINT must be an http address on this machine (http://127.0.0.1:4747), not ${endpoint}.`,
-    );
-  }
-  return async (details, signal) => {
-    const response = await fetch(url, {
-      method: "POST",
-      redirect: "error",
-      signal,
-      headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutEvents" },
-      body: JSON.stringify({
-        Entries: details.map((Detail) => ({
-          Source: eventSource,
-          DetailType: detailTypes.batch,
-          EventBusName: busName,
-          Detail,
-        })),
-      }),
-    });
-    if (!response.ok) throw new Error(`The bus answered ${response.status}.`);
-    const { Entries } = (await response.json()) as { Entries: { EventId?: string; ErrorCode?: string }[] };
-    return details.map((_, i) => answerOf(Entries[i]));
-  };
-}
-
-const finalErrors = new Set(["InvalidArgument", "MalformedDetail", "NotAuthorizedForDetailTypeException"]);
-
-function answerOf(entry: { EventId?: string; ErrorCode?: string } | undefined): Answer {
-  if (entry?.EventId !== undefined && entry.ErrorCode === undefined) return "taken";
-  return finalErrors.has(entry?.ErrorCode ?? "") ? "refused" : "later";
 }

@@ -16,10 +16,11 @@ import {
 import { loadKeys } from "@tooltrail/format/keys";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adopt, isSpent, recover } from "./adopt.ts";
+import type { PutEvents } from "./bus.ts";
 import { markSent } from "./chain.ts";
 import type { BegunCall } from "./journal.ts";
 import { isAlive } from "./liveness.ts";
-import { createSender, type PutEvents, waitMs } from "./sender.ts";
+import { createSender, waitMs } from "./sender.ts";
 import { openSpool, type Spool, type SpoolOptions } from "./spool.ts";
 
 let root: string;
@@ -43,7 +44,7 @@ afterEach(async () => {
 
 async function aSpool(more: Partial<SpoolOptions> = {}): Promise<Spool> {
   nonce += 1;
-  const spool = await openSpool({
+  const spool = openSpool({
     spoolDir,
     identity: identityOf(keys.installationPem, new Uint8Array(16).fill(nonce)),
     server: { id: "files" },
@@ -163,6 +164,83 @@ describe("a spool", () => {
     expect(kept + Number(lost[0])).toBe(502);
     expect(kept).toBeGreaterThan(300); // 4 MiB of memory
     expectSoundChain(spool.dir);
+  });
+});
+
+describe("names", () => {
+  const someone = (n: number) => ({
+    ref: `p_${String(n)
+      .padStart(26, "a")
+      .replace(/\d/g, (d) => "abcdefghij"[Number(d)] ?? "a")}`,
+    name: { issuer: "https://id.example", subject: `person ${n}` },
+  });
+  const by = <T extends BegunCall>(call: T, n: number): T => ({
+    ...call,
+    principal: { ref: someone(n).ref, method: "token", verified: true },
+  });
+  const namesIn = (envelope: Envelope) =>
+    Object.values(envelope.sides.principals)
+      .map(({ subject }) => subject)
+      .sort();
+  const callersIn = (envelope: Envelope) =>
+    (bodyLines(envelope.body) ?? [])
+      .map((line) => JSON.parse(line) as AuditRecord)
+      .flatMap((record) => ("principal" in record ? [record.principal.ref] : []));
+
+  test("are in the batches whose records need them, and in no other", async () => {
+    const spool = await aSpool({ sides: { principals: { [`p_${"z".repeat(26)}`]: { issuer: "os", subject: "me" } } } });
+    for (let n = 0; n < 250; n += 1) {
+      spool.begin(by(begun(n), n), undefined, someone(n).name);
+      spool.end(by(ended(n), n), someone(n).name);
+    }
+    await spool.stop();
+    expectSoundChain(spool.dir);
+    for (const envelope of envelopes(spool.dir)) {
+      const named = Object.keys(envelope.sides.principals);
+      expect(new Set(callersIn(envelope))).toEqual(new Set(named.filter((ref) => ref !== `p_${"z".repeat(26)}`)));
+      expect(named).toContain(`p_${"z".repeat(26)}`);
+    }
+  });
+
+  test("of any length leave room: no envelope is too large", async () => {
+    const spool = await aSpool();
+    const long = { issuer: "\u0001".repeat(512), subject: "漢".repeat(512) };
+    for (let n = 0; n < 100; n += 1) spool.end(by(ended(n, { tenant: "x".repeat(100) }), n), long);
+    await spool.stop();
+    expectSoundChain(spool.dir); // looks at the size, too
+    expect(envelopes(spool.dir).flatMap(callersIn)).toHaveLength(100);
+  });
+
+  test("of open calls survive their process over many journals, and those of ended ones are not dragged along", async () => {
+    const dead = await aSpool();
+    dead.begin(by(begun(9_999), 9_999), undefined, someone(9_999).name);
+    for (let n = 0; n < 300; n += 1) {
+      dead.begin(by(begun(n), n), undefined, someone(n).name);
+      dead.end(by(ended(n), n), someone(n).name);
+    }
+    await dead.flush();
+    dead.begin(by(begun(500), 500), undefined, someone(500).name);
+    kill(dead);
+    const newest = readFileSync(
+      join(dead.dir, readdirSync(dead.dir).find((name) => name.endsWith(".journal")) ?? ""),
+      "utf8",
+    );
+    expect(newest).not.toContain("person 3");
+    const [dir = ""] = await adoptAll(await aSpool());
+    expectSoundChain(dir);
+    const last = envelopes(dir).at(-1);
+    expect(last && namesIn(last)).toEqual(["person 500", "person 9999"]);
+  });
+
+  test("that could not be written at first are there when their records are", async () => {
+    let room = false;
+    const spool = await aSpool({ reserve: () => room });
+    spool.begin(by(begun(1), 1), undefined, someone(1).name);
+    spool.end(by(ended(1), 1), someone(1).name);
+    room = true;
+    spool.end(by(ended(2), 2), someone(2).name);
+    await spool.stop();
+    expect(envelopes(spool.dir).map(namesIn)).toEqual([["person 1", "person 2"]]);
   });
 });
 

@@ -7,24 +7,31 @@ import {
   type CallRecord,
   type Identity,
   maxEnvelopeBytes,
-  recordLine,
+  type PrincipalName,
   recordSchema,
   type ServerRef,
   type Sides,
 } from "@tooltrail/format";
 import { sealBatch } from "./chain.ts";
 import {
+  addLine,
   type BegunCall,
   begunLine,
   createJournal,
+  type Draft,
+  draftOf,
   fits,
   type JournalState,
   journalName,
   type Line,
-  lineBytes,
+  lineOf,
   makeFolder,
+  type Named,
+  nameLine,
+  namesNeeded,
   recordEntry,
   settle,
+  sidesOf,
   stateLine,
   writeAt,
 } from "./journal.ts";
@@ -41,8 +48,9 @@ export interface Spool {
   readonly dir: string;
   /** When the newest record was made. */
   lastAt(): number;
-  begin(call: BegunCall, intent?: AuditRecord): boolean;
-  end(record: CallRecord): boolean;
+  /** @param name what the call's pseudonym stands for, unless the spool's own sides say so. */
+  begin(call: BegunCall, intent?: AuditRecord, name?: PrincipalName): boolean;
+  end(record: CallRecord, name?: PrincipalName): boolean;
   write(record: AuditRecord): boolean;
   /** Whose calls these are; known only once the server has introduced itself. */
   identify(server: ServerRef): void;
@@ -75,14 +83,21 @@ const maxUnsealed = 200;
 export const identityFile = "emitter.json";
 export const ballastFile = "ballast";
 
-export async function openSpool(options: SpoolOptions): Promise<Spool> {
+/** Synchronous, so that what happens in the next tick can be recorded. @throws as `fs` does, and where no socket can be made. */
+export function openSpool(options: SpoolOptions): Spool {
   const { identity, now } = options;
-  const { dir, alive } = await makeProcessFolder(options.spoolDir, identity);
+  const { dir, alive } = makeProcessFolder(options.spoolDir, identity);
 
-  const state: JournalState = { server: options.server, sides: options.sides, open: new Map(), lastAt: now() };
-  const current = { seq: 0, ...createJournal(dir, 0, state, [], options.fsync), lines: [] as Line[], bytes: 0 };
+  const state: JournalState = {
+    server: options.server,
+    sides: options.sides,
+    names: new Map(),
+    open: new Map(),
+    lastAt: now(),
+  };
+  const current = { seq: 0, ...createJournal(dir, 0, state, [], options.fsync), draft: draftOf() };
   const ballast = createBallast(dir);
-  const unsealed: { seq: number; server: ServerRef; lines: Line[] }[] = [];
+  const unsealed: { seq: number; server: ServerRef; draft: Draft }[] = [];
   const backlog: Entry[] = [];
   let backlogBytes = 0;
   let lost = 0;
@@ -122,18 +137,16 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   function store(entry: Entry): boolean {
     if (!options.reserve(entry.text.length)) return false;
     try {
-      if (entry.line && !fits(current.lines, current.bytes, entry.line)) rotate();
-      const size = writeAt(current.fd, entry.text, current.size);
+      if (entry.line && !fits(current.draft, entry.line)) rotate();
+      const size = writeAt(current.fd, introduction(entry) + entry.text, current.size);
       if (options.fsync) fsyncSync(current.fd);
       current.size = size;
     } catch {
       takeBack();
       return false;
     }
-    if (entry.line) {
-      current.lines.push(entry.line);
-      current.bytes += lineBytes(entry.line);
-    }
+    if (entry.line) addLine(current.draft, entry.line);
+    if (entry.named) state.names.set(...entry.named);
     // `open` is what the journals say, no more: a call begun in memory would swell the next journal's head, and one whose end is not written
     // yet must still be in it.
     if (entry.begun) {
@@ -146,6 +159,9 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     }
     return true;
   }
+
+  /** A name is in each journal before the first line that needs it, so an adopter never has a call without. */
+  const introduction = ({ named }: Entry): string => (named && !state.names.has(named[0]) ? nameLine(named) : "");
 
   /** What a failing write left behind goes: it will be written again, maybe into the next journal, and must not be found twice. */
   function takeBack(): void {
@@ -161,13 +177,14 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     if (unsealed.length >= maxUnsealed) throw new Error("Sealing does not keep up.");
     const next = createJournal(dir, current.seq + 1, state, [], options.fsync);
     closeCurrent();
-    Object.assign(current, { seq: current.seq + 1, ...next, lines: [], bytes: 0 });
+    state.names = namesNeeded(state, []);
+    Object.assign(current, { seq: current.seq + 1, ...next, draft: draftOf() });
     void sealSoon();
   }
 
   function closeCurrent(): void {
     closeSync(current.fd);
-    unsealed.push({ seq: current.seq, server: state.server, lines: current.lines });
+    unsealed.push({ seq: current.seq, server: state.server, draft: current.draft });
   }
 
   /** One sealing at a time, in order, since each names the one before. What fails stays queued, and the next flush tries again. */
@@ -186,8 +203,9 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     ballast.keep();
   }
 
-  async function sealOne({ seq, server, lines }: (typeof unsealed)[number]): Promise<void> {
-    const sealNow = () => sealBatch(dir, identity, { seq, server }, lines, state.sides, options.fsync);
+  async function sealOne({ seq, server, draft }: (typeof unsealed)[number]): Promise<void> {
+    const sides = sidesOf(state.sides, draft);
+    const sealNow = () => sealBatch(dir, identity, { seq, server }, draft.lines, sides, options.fsync);
     await sealNow().catch(() => {
       ballast.drop();
       return sealNow();
@@ -205,7 +223,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
   async function flush(): Promise<void> {
     if (closed) return sealSoon();
     drain();
-    if (named && current.lines.length > 0) tryToRotate();
+    if (named && current.draft.lines.length > 0) tryToRotate();
     if (backlog.length > 0) armFlush();
     await sealSoon();
   }
@@ -226,13 +244,14 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     lastAt: () => state.lastAt,
     flush,
     write: (record) => append(entryOf(record)),
-    begin(call, intent) {
-      const entry = intent && entryOf(intent);
-      return append({ ...entry, begun: call, text: begunLine(call) + (entry?.text ?? "") });
+    begin(call, intent, name) {
+      const entry = intent && entryOf(intent, name);
+      const known: Entry = { text: begunLine(call) + (entry?.text ?? ""), begun: call };
+      return append({ ...entry, ...(name && { named: [call.principal.ref, name] }), ...known });
     },
-    end(record) {
+    end(record, name) {
       named = true;
-      return append(entryOf(record));
+      return append(entryOf(record, name));
     },
     identify(server) {
       named = true;
@@ -245,7 +264,7 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
         before = backlog.length;
         drain();
       }
-      if (!fits(current.lines, current.bytes, stopped().line)) tryToRotate();
+      if (!fits(current.draft, stopped().line)) tryToRotate();
       append(stopped());
       closed = true;
       clearTimeout(flushTimer);
@@ -262,14 +281,16 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 /** What goes into the journal at once, and what it adds to the batch. */
 interface Entry {
   readonly text: string;
+  readonly named?: Named;
   readonly begun?: BegunCall;
   readonly line?: Line;
   readonly record?: AuditRecord;
 }
 
-function entryOf(record: AuditRecord): Required<Omit<Entry, "begun">> {
-  const text = recordLine(record);
-  return { text: recordEntry(text), line: { text, at: record.at }, record };
+function entryOf(record: AuditRecord, name?: PrincipalName): Entry & { readonly line: Line } {
+  const ref = "principal" in record ? record.principal.ref : "";
+  const line = lineOf(record, new Map(name && [[ref, name]]));
+  return { text: recordEntry(line.text), line, record, ...(line.named && { named: line.named }) };
 }
 
 /**
@@ -299,14 +320,14 @@ function createBallast(dir: string): { keep(): void; drop(): void } {
 }
 
 /** The folder appears under its name with its socket listening, so it is never seen without. */
-async function makeProcessFolder(spoolDir: string, identity: Identity): Promise<{ dir: string; alive: Server }> {
+function makeProcessFolder(spoolDir: string, identity: Identity): { dir: string; alive: Server } {
   const dir = join(spoolDir, identity.emitter);
   const making = join(spoolDir, `.${identity.emitter}`);
   makeFolder(making);
   writeFileSync(join(making, identityFile), JSON.stringify({ key: identity.key, nonce: identity.nonce }), {
     mode: 0o600,
   });
-  const alive = await holdAlive(making);
+  const alive = holdAlive(making);
   renameSync(making, dir);
   return { dir, alive };
 }

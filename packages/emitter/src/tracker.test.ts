@@ -10,7 +10,7 @@ import { record as recordSchema } from "@tooltrail/format/schema";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { BegunCall } from "./journal.ts";
-import { createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
+import { createMemory, createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
 
 let records: AuditRecord[];
 let begun: BegunCall[];
@@ -32,7 +32,8 @@ const open = (more: Partial<TrackerOptions> = {}): Tracker =>
       write: (record) => records.push(record) > 0,
       identify: (server) => servers.push(server),
     },
-    principal: { ref: `p_${"a".repeat(26)}`, method: "os", verified: true },
+    memory: createMemory(),
+    caller: { principal: { ref: `p_${"a".repeat(26)}`, method: "os", verified: true } },
     digestKey: new Uint8Array(32),
     intentTools: new Set(),
     onSpoolFailure: "open",
@@ -370,4 +371,99 @@ test("anything may be said: nothing throws, and every record is one that ingest 
     }),
     { numRuns: 500 },
   );
+});
+
+describe("sessions of one emitter", () => {
+  const someone = (ref: string) => ({
+    principal: { ref: `p_${ref.repeat(26)}`, method: "token", verified: true } as const,
+  });
+  const asking = { resultType: "input_required", inputRequests: {}, requestState: "1" };
+
+  test("use the same ids, each for itself, and each call is its caller's", () => {
+    const memory = createMemory();
+    const [one, two] = [open({ memory }), open({ memory })];
+    one.fromClient(call(1), { ...someone("b"), sessionId: "s1", protocol: "2025-11-25" });
+    two.fromClient(call(1), someone("c"));
+    two.fromServer(answer(1));
+    one.fromServer(fault(1, -32603, "x"));
+    expect(calls()).toMatchObject([
+      { principal: { ref: `p_${"c".repeat(26)}` }, outcome: { class: "ok" } },
+      { principal: { ref: `p_${"b".repeat(26)}` }, links: { sessionId: "s1", protocol: "2025-11-25" } },
+    ]);
+    expect([one.busy(), two.busy()]).toEqual([false, false]);
+  });
+
+  test("share definitions, but each goes by what it was served itself", () => {
+    const memory = createMemory();
+    const listed = (description: string) => answer(0, { tools: [{ name: "echo", description, inputSchema: {} }] });
+    const [one, two, three] = [open({ memory }), open({ memory }), open({ memory })];
+    for (const [tracker, description] of [
+      [one, "for one"],
+      [two, "for two"],
+      [two, "for two"],
+    ] as const) {
+      tracker.fromClient(request(0, "tools/list"));
+      tracker.fromServer(listed(description));
+    }
+    const digests = records.map((record) => record.kind === "definition" && record.digest);
+    expect(digests).toHaveLength(2);
+    for (const tracker of [one, two, three]) tracker.fromClient(call(1));
+    expect(begun.map(({ definition }) => definition)).toEqual([digests[0], digests[1], digests[1]]);
+  });
+
+  test("pass on a call that waits for input, to the same caller alone", () => {
+    const memory = createMemory();
+    const one = open({ memory });
+    one.fromClient(call(1), someone("b"));
+    one.fromServer(answer(1, asking));
+    one.close({ via: "client_gone" }, true);
+    const [stranger, same] = [open({ memory }), open({ memory })];
+    stranger.fromClient(call(1, "echo", { requestState: "1" }), someone("c"));
+    same.fromClient(call(1, "echo", { requestState: "1" }), someone("b"));
+    expect(begun.map(({ attempt }) => attempt)).toEqual([1, 1, 2]);
+    expect(begun[2]?.callId).toBe(begun[0]?.callId);
+  });
+
+  test("wait a quarter of an hour for the next round of a session that is over", () => {
+    const memory = createMemory();
+    const one = open({ memory });
+    one.fromClient(call(1));
+    one.fromServer(answer(1, asking));
+    one.close({ via: "client_gone" }, true);
+    now += 15 * 60_000 - 1;
+    open({ memory }).fromClient(call(2, "other"));
+    expect(calls()).toHaveLength(1);
+    now += 1;
+    open({ memory }).fromClient(call(2, "other"));
+    expect(calls()[1]).toMatchObject({
+      attempt: 2,
+      final: true,
+      outcome: { class: "cancelled", reason: "not_resumed" },
+    });
+  });
+
+  test("a session that has rounds of its own ends them with itself", () => {
+    const one = open();
+    one.fromClient(call(1));
+    one.fromServer(answer(1, asking));
+    expect(one.busy()).toBe(true);
+    one.close({ via: "client_gone" });
+    expect(one.busy()).toBe(false);
+    expect(calls().map(({ final }) => final)).toEqual([false, true]);
+  });
+
+  test("a response that nobody waits for is told from one that says something", () => {
+    tracker.fromClient(call(1));
+    tracker.fromClient(request(2, "tools/list"));
+    tracker.fromClient(request(3, "resources/read"));
+    expect([1, 2, 3, 4, "1", null, undefined].map((id) => tracker.awaits(id))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+      false,
+    ]);
+  });
 });

@@ -11,6 +11,7 @@ import {
   maxDefinitionRecordBytes,
   type Outcome,
   type Principal,
+  type PrincipalName,
   recordSchema,
   type Sealed,
   type ServerRef,
@@ -27,28 +28,82 @@ import { type Ending, outcomeOf } from "./outcome.ts";
  * Nothing here throws on what a client or a server says, and memory is bounded whatever they say.
  */
 export interface Tracker {
-  /** A message, or a JSON-RPC batch, on its way to the server. @returns false where it must not go on (see `refusal`). */
-  fromClient(message: unknown): boolean;
+  /**
+   * A message, or a JSON-RPC batch, on its way to the server.
+   *
+   * @param caller who sends it, where the transport knows better than the emitter.
+   * @returns false where it must not go on (see `refusal`).
+   */
+  fromClient(message: unknown, caller?: Caller): boolean;
   fromServer(message: unknown): void;
   /** True where a message to the server may need an intent in the spool before it goes on. */
   guards(): boolean;
+  /** True where a response by this JSON-RPC id says something. */
+  awaits(id: unknown): boolean;
+  /** True while a call is open that `close` would end. */
+  busy(): boolean;
   /** A frame went by that could not be read. */
   unparsed(): void;
-  /** The session is over: what is still open ends like this. */
-  close(ending: Ending): void;
+  /**
+   * The session is over: what is still open ends like this.
+   *
+   * @param elsewhere the client's next round of input may come in another session, as it does where there are none (stateless HTTP).
+   */
+  close(ending: Ending, elsewhere?: boolean): void;
 }
+
+/** Who calls, and in which session: what a transport knows beside the messages. */
+export interface Caller {
+  readonly principal: Principal;
+  /** What the pseudonym stands for; a side. */
+  readonly name?: PrincipalName;
+  readonly sessionId?: string;
+  /** The revision that the transport was told, for messages that name none. */
+  readonly protocol?: string;
+}
+
+/** What is answered where a call must not go on. @param setting what the operator set, in the operator's words. */
+export const refusal = (setting: string) => ({
+  code: -32603,
+  message: `tooltrail: refused, because this destructive call cannot be recorded (its spool is not writable) and ${setting} is closed.`,
+});
+
+/**
+ * What the trackers of one emitter know together. A stateless server's sessions are one request long: its tools were listed in another one,
+ * and a call's next round of input comes in another one.
+ */
+export interface Memory {
+  readonly definitions: Map<string, Definition>;
+  readonly published: Set<string>;
+  /** Logical calls that wait for the client's next round, by what that round repeats. */
+  readonly waiting: Map<string, Waiting>;
+  server: ServerRef | undefined;
+  /** The newest time given to a record. */
+  lastAt: number;
+}
+
+export const createMemory = (): Memory => ({
+  definitions: new Map(),
+  published: new Set(),
+  waiting: new Map(),
+  server: undefined,
+  lastAt: 0,
+});
 
 /** Where records go. Each answers whether what it was given is durable now. */
 export interface Sink {
-  begin(call: BegunCall, intent?: AuditRecord): boolean;
-  end(record: CallRecord): boolean;
+  /** @param name what the call's pseudonym stands for, unless the sink's own sides say so. */
+  begin(call: BegunCall, intent?: AuditRecord, name?: PrincipalName): boolean;
+  end(record: CallRecord, name?: PrincipalName): boolean;
   write(record: AuditRecord): boolean;
   identify(server: ServerRef): void;
 }
 
 export interface TrackerOptions {
   readonly sink: Sink;
-  readonly principal: Principal;
+  readonly memory: Memory;
+  /** Whoever calls, unless the transport knows better. */
+  readonly caller: Caller;
   readonly digestKey: Uint8Array;
   /** Fixed by the operator; else the server's own name is taken. */
   readonly serverId?: string;
@@ -71,7 +126,15 @@ type Message = { readonly [key: string]: unknown };
 
 interface OpenCall {
   readonly begun: BegunCall;
+  readonly name?: PrincipalName;
   readonly beganUs: number;
+}
+
+interface Waiting extends OpenCall {
+  /** The session that asked, while it lasts. */
+  readonly session: symbol;
+  /** When it ended, where another may bring the next round. */
+  readonly leftAt?: number;
 }
 
 interface Definition {
@@ -81,39 +144,36 @@ interface Definition {
 }
 
 const maxOpen = 2_000;
+/** How long a round is waited for after its session: a person may have to be asked, but each journal begins with all that is open. */
+const maxRoundMs = 15 * 60_000;
 const maxDefinitions = 5_000;
 const maxShapeBytes = 4_096;
 /** A definition that does not compress must still fit into a batch of its own. */
 const maxPackedDefinitionBytes = 36_000;
 
 export function createTracker(options: TrackerOptions): Tracker {
-  const { sink, clock } = options;
+  const { sink, clock, memory } = options;
+  const session = Symbol();
   /** Requests whose answers matter, by JSON-RPC id. */
   const calls = new Map<string, OpenCall>();
   const asked = new Map<string, "initialize" | "server/discover" | "tools/list">();
-  /** Logical calls that wait for the client's next round, by what that round repeats. */
-  const waiting = new Map<string, OpenCall>();
+  /** What this session asked its client for, as keys into the memory's `waiting`. */
+  const rounds = new Set<string>();
+  /** As served to this session; others may be served others. */
   const definitions = new Map<string, Definition>();
-  const published = new Set<string>();
   let client: Client | undefined;
   let protocol: string | undefined;
-  let server: ServerRef | undefined;
   let guarding = options.intentTools.size > 0;
-  let lastAt = 0;
 
-  /** Times within one emitter never go back, whatever the wall clock does. */
-  const at = (): number => {
-    lastAt = Math.max(lastAt, clock.now());
-    return lastAt;
-  };
+  const at = (): number => timeOf(options);
 
-  function fromClient(message: unknown): boolean {
+  function fromClient(message: unknown, caller = options.caller): boolean {
     return each(message, (m) => {
       if (typeof m.method !== "string") return true;
       const params = isObject(m.params) ? m.params : {};
       if (m.method === "notifications/cancelled") cancel(params);
       const key = keyOf(m.id);
-      if (m.method === "tools/call") return begin(key, m.id, params);
+      if (m.method === "tools/call") return begin(key, m.id, params, caller);
       if (m.id === undefined || m.id === null) return true;
       if (m.method === "initialize" || m.method === "server/discover" || m.method === "tools/list") {
         remember(asked, key, m.method);
@@ -142,8 +202,9 @@ export function createTracker(options: TrackerOptions): Tracker {
     });
   }
 
-  function begin(key: string, id: unknown, params: Message): boolean {
+  function begin(key: string, id: unknown, params: Message, caller: Caller): boolean {
     asked.delete(key);
+    forgetRounds();
     const previous = calls.get(key);
     if (previous) end(key, previous, { class: "unknown", reason: "id_reused" });
     const [oldest] = calls;
@@ -151,27 +212,27 @@ export function createTracker(options: TrackerOptions): Tracker {
 
     const meta = isObject(params._meta) ? params._meta : {};
     const tool = text(params.name, 256) ?? "(none)";
-    const definition = definitions.get(tool);
-    const caller = clientOf(meta["io.modelcontextprotocol/clientInfo"]) ?? client;
+    const definition = definitions.get(tool) ?? memory.definitions.get(tool);
+    const software = clientOf(meta["io.modelcontextprotocol/clientInfo"]) ?? client;
     const args = argumentsOf(params.arguments, definition);
-    const resumed = take(waiting, roundKey(tool, args, params.requestState));
+    const resumed = take(memory.waiting, roundKey(caller.principal, tool, args, params.requestState));
     const begun: BegunCall = {
       schema: recordSchema,
       kind: "call",
       at: at(),
       callId: resumed?.begun.callId ?? callId(options.random(17)),
       attempt: resumed?.begun.attempt ?? 1,
-      principal: options.principal,
-      ...(caller && { client: caller }),
+      principal: caller.principal,
+      ...(software && { client: software }),
       tool,
       ...(definition && { definition: definition.digest }),
       ...(definition?.annotations && { annotations: definition.annotations }),
       args,
-      links: linksOf(id, meta),
+      links: linksOf(id, meta, caller),
     };
     const guarded = options.intentTools.has(tool) || definition?.annotations?.destructiveHint === true;
-    const durable = sink.begin(begun, guarded ? { ...begun, kind: "intent" } : undefined);
-    const open = { begun, beganUs: clock.elapsedUs() };
+    const durable = sink.begin(begun, guarded ? { ...begun, kind: "intent" } : undefined, caller.name);
+    const open = { begun, ...(caller.name && { name: caller.name }), beganUs: clock.elapsedUs() };
     if (guarded && !durable && options.onSpoolFailure === "closed") {
       record(open, { class: "denied", reason: "not_recorded" });
       return false;
@@ -191,14 +252,15 @@ export function createTracker(options: TrackerOptions): Tracker {
   function finish(key: string, call: OpenCall, ending: Ending, result: Message | undefined): void {
     const outcome = outcomeOf(ending);
     if (outcome.class === "input_required" && result) {
-      const { tool, args } = call.begun;
-      const next = { ...call, begun: { ...call.begun, attempt: call.begun.attempt + 1 } };
-      const [oldest] = waiting;
-      if (oldest && waiting.size >= maxOpen) abandon(oldest[0], oldest[1]);
-      const round = roundKey(tool, args, result.requestState);
-      const twin = waiting.get(round);
-      if (twin) abandon(round, twin);
-      waiting.set(round, next);
+      const { principal, tool, args } = call.begun;
+      const next = { ...call, begun: { ...call.begun, attempt: call.begun.attempt + 1 }, session };
+      const [oldest] = memory.waiting;
+      if (oldest && memory.waiting.size >= maxOpen) abandon(options, oldest[0], oldest[1]);
+      const round = roundKey(principal, tool, args, result.requestState);
+      const twin = memory.waiting.get(round);
+      if (twin) abandon(options, round, twin);
+      memory.waiting.set(round, next);
+      rounds.add(round);
     }
     const age = isObject(result?._meta) ? result._meta["tooltrail/dataAgeMs"] : undefined;
     end(key, call, outcome, {
@@ -212,21 +274,24 @@ export function createTracker(options: TrackerOptions): Tracker {
     record(call, outcome, more);
   }
 
-  function record({ begun, beganUs }: OpenCall, outcome: Outcome, more: Partial<CallRecord> = {}): void {
-    sink.end({
+  function record({ begun, name, beganUs }: OpenCall, outcome: Outcome, more: Partial<CallRecord> = {}): void {
+    const ended: CallRecord = {
       ...begun,
       at: at(),
       final: outcome.class !== "input_required",
       outcome,
       durationUs: Math.max(0, Math.round(clock.elapsedUs() - beganUs)),
       ...more,
-    });
+    };
+    sink.end(ended, name);
   }
 
-  /** The client never came back with what the server asked for: the logical call ends here, once. */
-  function abandon(round: string, { begun }: OpenCall): void {
-    waiting.delete(round);
-    sink.end({ ...begun, at: at(), final: true, outcome: { class: "cancelled", reason: "not_resumed" } });
+  /** Rounds that no session is left to wait for, from the oldest on. */
+  function forgetRounds(): void {
+    for (const [round, call] of memory.waiting) {
+      if (call.leftAt === undefined || clock.now() - call.leftAt < maxRoundMs) return;
+      abandon(options, round, call);
+    }
   }
 
   function learn(question: "initialize" | "server/discover" | "tools/list", result: Message): void {
@@ -241,16 +306,16 @@ export function createTracker(options: TrackerOptions): Tracker {
 
   /** The first introduction counts: a server cannot become another one in the middle of a session. */
   function introduce(info: unknown): void {
-    if (server !== undefined || !isObject(info)) return;
+    if (memory.server !== undefined || !isObject(info)) return;
     const name = options.serverId ?? text(info.name, 256);
     if (name === undefined) return;
     const version = text(info.version, 128);
-    server = {
+    memory.server = {
       id: name,
       ...(version && { version }),
       ...(options.environment && { environment: options.environment }),
     };
-    sink.identify(server);
+    sink.identify(memory.server);
   }
 
   function define(tool: unknown): void {
@@ -259,11 +324,13 @@ export function createTracker(options: TrackerOptions): Tracker {
     const served = steadyText(tool);
     const digest = sha256(served);
     const annotations = annotationsOf(tool.annotations);
-    if (definitions.size >= maxDefinitions && !definitions.has(name)) return;
-    definitions.set(name, { digest, inputSchema: tool.inputSchema, ...(annotations && { annotations }) });
+    for (const known of [definitions, memory.definitions]) {
+      if (known.size >= maxDefinitions && !known.has(name)) continue;
+      known.set(name, { digest, inputSchema: tool.inputSchema, ...(annotations && { annotations }) });
+    }
     guarding ||= annotations?.destructiveHint === true;
-    if (published.has(name + digest) || published.size >= 2 * maxDefinitions) return;
-    published.add(name + digest);
+    if (memory.published.has(name + digest) || memory.published.size >= 2 * maxDefinitions) return;
+    memory.published.add(name + digest);
     const bytes = Buffer.byteLength(served);
     sink.write({
       schema: recordSchema,
@@ -284,15 +351,28 @@ export function createTracker(options: TrackerOptions): Tracker {
     return { ...keyedDigest(options.digestKey, given), shape: small ? shape : "object" };
   }
 
-  function linksOf(id: unknown, meta: Message): Links {
+  function linksOf(id: unknown, meta: Message, caller: Caller): Links {
     const traceparent = text(meta.traceparent, 64);
-    const version = text(meta["io.modelcontextprotocol/protocolVersion"], 32) ?? protocol;
+    const version = text(meta["io.modelcontextprotocol/protocolVersion"], 32) ?? protocol ?? text(caller.protocol, 32);
+    const sessionId = text(caller.sessionId, 256);
     const requestId = text(typeof id === "string" ? id : keyOf(id), 128);
     return {
       ...(requestId && { requestId }),
       ...(traceparent && traceparentPattern.test(traceparent) && { traceparent }),
+      ...(sessionId && { sessionId }),
       ...(version && { protocol: version }),
     };
+  }
+
+  /** The rounds that this session still waits for. */
+  function own(): [string, Waiting][] {
+    const waiting: [string, Waiting][] = [];
+    for (const round of rounds) {
+      const call = memory.waiting.get(round);
+      if (call?.session === session) waiting.push([round, call]);
+      else rounds.delete(round);
+    }
+    return waiting;
   }
 
   return {
@@ -302,11 +382,38 @@ export function createTracker(options: TrackerOptions): Tracker {
     unparsed() {
       sink.write({ schema: recordSchema, kind: "lifecycle", at: at(), event: "unparsed", count: 1 });
     },
-    close(ending) {
+    awaits: (id) => calls.has(keyOf(id)) || asked.has(keyOf(id)),
+    busy: () => calls.size > 0 || own().length > 0,
+    close(ending, elsewhere = false) {
       for (const [key, call] of calls) end(key, call, outcomeOf(ending));
-      for (const [round, call] of waiting) abandon(round, call);
+      for (const [round, call] of own()) {
+        if (elsewhere) memory.waiting.set(round, { ...call, leftAt: clock.now() });
+        else abandon(options, round, call);
+      }
+      rounds.clear();
     },
   };
+}
+
+/** What works on a memory from outside of any session. */
+type Keeper = Pick<TrackerOptions, "sink" | "memory" | "clock">;
+
+/** Ends all that waits for another round. */
+export function endRounds(keeper: Keeper): void {
+  for (const [round, call] of keeper.memory.waiting) abandon(keeper, round, call);
+}
+
+/** The client never came back with what the server asked for: the logical call ends here, once. */
+function abandon(keeper: Keeper, round: string, { begun, name }: OpenCall): void {
+  keeper.memory.waiting.delete(round);
+  const outcome: Outcome = { class: "cancelled", reason: "not_resumed" };
+  keeper.sink.end({ ...begun, at: timeOf(keeper), final: true, outcome }, name);
+}
+
+/** Times within one emitter never go back, whatever the wall clock does. */
+function timeOf({ memory, clock }: Keeper): number {
+  memory.lastAt = Math.max(memory.lastAt, clock.now());
+  return memory.lastAt;
 }
 
 const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -339,9 +446,9 @@ function annotationsOf(value: unknown): Annotations | undefined {
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
-/** A round is recognised by what it repeats: the tool, the arguments, and the server's opaque state. */
-const roundKey = (tool: string, args: Sealed | undefined, state: unknown): string =>
-  sha256(`${tool}\n${args?.digest}\n${typeof state === "string" ? state : ""}`);
+/** A round is recognised by what it repeats: the caller, the tool, the arguments, and the server's opaque state. */
+const roundKey = ({ ref }: Principal, tool: string, args: Sealed | undefined, state: unknown): string =>
+  sha256(`${ref}\n${tool}\n${args?.digest}\n${typeof state === "string" ? state : ""}`);
 
 function take<V>(map: Map<string, V>, key: string): V | undefined {
   const value = map.get(key);

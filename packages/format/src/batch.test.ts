@@ -15,9 +15,18 @@ import {
   recordLine,
   seal,
 } from "./batch.ts";
+import { canonical } from "./canonical.ts";
 import { parseRecordId, pseudonym, recordId } from "./ids.ts";
 import { type LifecycleRecord, recordSchema } from "./record.ts";
 
+/** The canonical text of a line's value; of one that has none, nothing that is a line. */
+function canonicalOr(line: string): string {
+  try {
+    return canonical(JSON.parse(line));
+  } catch {
+    return "\n";
+  }
+}
 const pem = (): string => generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }).toString();
 const identity = identityOf(pem(), new Uint8Array(16).fill(1));
 const record: LifecycleRecord = { schema: recordSchema, kind: "lifecycle", at: 1_000, event: "started" };
@@ -35,7 +44,8 @@ describe("a sealed batch", () => {
   test("opens to the very records that were sealed", async () => {
     const envelope = await sealed();
     expect(checkSeal(envelope)).toBeUndefined();
-    expect(open(envelope.headers, envelope.body)).toEqual({ records: lines.map((line) => JSON.parse(line)) });
+    const records = lines.map((line) => JSON.parse(line));
+    expect(open(envelope.headers, envelope.body)).toEqual({ lines, records });
   });
 
   test("is the same bytes each time: resealing after a crash makes the same batch", async () => {
@@ -121,6 +131,29 @@ describe("a hostile body", () => {
     ["that is no UTF-8", gzipSync(Buffer.from([0x22, 0xff, 0x22, 0x0a])).toString("base64"), 1, "body_unreadable"],
   ])("%s is refused", (_, text, count, fault) => {
     expect(open({ count }, text)).toEqual({ fault });
+  });
+
+  test("a line is taken just where it is the canonical text of its value", () => {
+    const lines = fc.json({ stringUnit: "binary" }).chain((text) => fc.constantFrom(text, canonicalOr(text)));
+    fc.assert(
+      fc.property(lines, (line) => {
+        const fault = line === canonicalOr(line) ? undefined : "not_canonical";
+        const opened = open({ count: 1 }, body(`${line}\n`));
+        expect("fault" in opened ? opened.fault : undefined).toBe(fault);
+      }),
+    );
+  });
+
+  test.each([
+    ['{"10":1,"9":1}', true],
+    ['{"9":1,"10":1}', false],
+    ['{"a":1,"a":1}', false],
+    ['{"a":"\\ud800"}', false],
+    ['{"a":1.0}', false],
+    [`${"[".repeat(40)}${"]".repeat(40)}`, true],
+    [`${"[".repeat(40)}{"b":1,"a":1}${"]".repeat(40)}`, false],
+  ])("the line %s is canonical: %s", (line, canonical) => {
+    expect("records" in open({ count: 1 }, body(`${line}\n`))).toBe(canonical);
   });
 });
 

@@ -3,7 +3,7 @@ import { type Emitter, type EmitterOptions, openEmitter } from "@tooltrail/emitt
 import { withoutNpm } from "./environment.ts";
 import { type Exit, relay } from "./relay.ts";
 
-export { loopbackBus } from "@tooltrail/emitter";
+export { busOf } from "@tooltrail/emitter";
 export type { Exit };
 
 export type ProxyOptions = Omit<EmitterOptions, "fallbackServer"> & {
@@ -18,16 +18,12 @@ export type ProxyOptions = Omit<EmitterOptions, "fallbackServer"> & {
  * @throws an `fs` error where the spool cannot be made, and a `spawn` error where the command cannot be started.
  */
 export async function runProxy(options: ProxyOptions): Promise<Exit> {
-  const emitter = await openEmitter({ ...options, fallbackServer: basename(options.command) }).catch((error: Error) => {
-    if (options.onSpoolFailure === "closed") throw error;
-    process.stderr.write(`tooltrail: calls are NOT recorded: ${error.message}\n`);
-    return deafEmitter;
-  });
+  const emitter = openOrDeaf(options);
   const exit = await relay({
     command: options.command,
     args: options.args,
     env: withoutNpm(process.env),
-    tracker: emitter.tracker,
+    tracker: emitter.track(),
     holdsFrames: options.onSpoolFailure === "closed",
     stdin: process.stdin,
     stdout: process.stdout,
@@ -43,8 +39,26 @@ function restore(signal: NodeJS.Signals): void {
   process.on(signal, nothing).off(signal, nothing);
 }
 
+function openOrDeaf(options: ProxyOptions): Pick<Emitter, "track" | "stop"> {
+  try {
+    return openEmitter({ ...options, fallbackServer: basename(options.command) });
+  } catch (error) {
+    if (options.onSpoolFailure === "closed") throw error;
+    process.stderr.write(`tooltrail: calls are NOT recorded: ${(error as Error).message}\n`);
+    return deafEmitter;
+  }
+}
+
 /** Where there is no spool and the operator prefers calls to records. */
-const deafEmitter: Emitter = {
-  tracker: { fromClient: () => true, fromServer() {}, guards: () => false, unparsed() {}, close() {} },
+const deafEmitter: Pick<Emitter, "track" | "stop"> = {
+  track: () => ({
+    fromClient: () => true,
+    fromServer() {},
+    guards: () => false,
+    awaits: () => false,
+    busy: () => false,
+    unparsed() {},
+    close() {},
+  }),
   stop: () => Promise.resolve(),
 };

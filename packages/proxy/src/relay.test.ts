@@ -4,7 +4,15 @@ import type { Tracker } from "@tooltrail/emitter";
 import { describe, expect, test } from "vitest";
 import { type RelayOptions, relay } from "./relay.ts";
 
-const deaf: Tracker = { fromClient: () => true, fromServer() {}, guards: () => false, unparsed() {}, close() {} };
+const deaf: Tracker = {
+  fromClient: () => true,
+  fromServer() {},
+  guards: () => false,
+  awaits: () => false,
+  busy: () => false,
+  unparsed() {},
+  close() {},
+};
 
 function run(script: string, options: Partial<RelayOptions> = {}) {
   const [stdin, stdout] = [new PassThrough(), new PassThrough()];

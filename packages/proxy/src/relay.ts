@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
-import type { Ending, Tracker } from "@tooltrail/emitter";
+import { type Ending, refusal, type Tracker } from "@tooltrail/emitter";
 import { createFrameReader, parseFrame } from "./frames.ts";
 import { whenParentIsGone } from "./parent.ts";
 
@@ -199,11 +199,7 @@ function createToServer(
 /** What may be answered, of a message of any kind. */
 type Asked = { readonly id?: unknown; readonly method?: unknown } | null | undefined;
 
-const notRecorded = {
-  code: -32603,
-  message:
-    "tooltrail: refused, because this destructive call cannot be recorded (its spool is not writable) and --on-spool-failure is closed.",
-};
+const notRecorded = refusal("--on-spool-failure");
 
 function pauseUntilDrained(source: Readable | null, target: Writable | null): void {
   if (target?.destroyed) return; // it never drains

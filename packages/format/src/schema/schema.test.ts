@@ -50,5 +50,5 @@ test("the example batch is sealed, and holds the example records", () => {
   const named = ["definition", "intent", "call", "lifecycle"].map((kind) =>
     JSON.parse(read(`examples/record-${kind}.json`)),
   );
-  expect(opened).toEqual({ records: named });
+  expect(opened).toMatchObject({ records: named });
 });

@@ -1,0 +1,28 @@
+/**
+ * The two tables, as data: what a stack creates, what tests create, and what the adapters rely on are the same thing.
+ *
+ * Ledger: append-only. `pk` is the emitter, `sk` its batch's number; the index holds nothing but keys, by server and day.
+ * State: all that is mutable. Rows with `expiresAt` (seconds since the epoch) go away by themselves.
+ */
+export const ledgerTable = {
+  hashKey: "pk",
+  rangeKey: "sk",
+  index: { name: "byServerDay", hashKey: "gpk", rangeKey: "gsk", projection: "KEYS_ONLY" },
+} as const;
+
+export const stateTable = { hashKey: "pk", rangeKey: "sk", timeToLive: "expiresAt" } as const;
+
+/** The type of every key attribute above: text. */
+export const keyType = "S";
+
+/**
+ * What each function asks of DynamoDB through these adapters, hence what its role may allow, and no more. A transaction needs the permission of
+ * each of its writes. On the ledger `Query` is of the index alone, and on State `DeleteItem` of keys that begin with `QUARANTINE`.
+ */
+export const permissions = {
+  ingest: { ledger: ["PutItem"], state: ["GetItem", "PutItem"] },
+  api: {
+    ledger: ["BatchGetItem", "GetItem", "PutItem", "Query"],
+    state: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+  },
+} as const;

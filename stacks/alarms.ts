@@ -1,0 +1,180 @@
+import type { StageConfig } from "./config.ts";
+import type { Deployed } from "./functions.ts";
+
+interface Watched {
+  readonly functions: readonly Deployed[];
+  readonly queue: sst.aws.Queue;
+  readonly deadQueues: { readonly [name: string]: sst.aws.Queue };
+  readonly rule: aws.cloudwatch.EventRule;
+  readonly gateway: sst.aws.ApiGatewayV2;
+}
+
+interface Signal {
+  readonly namespace: string;
+  readonly metric: string;
+  readonly dimensions: { readonly [name: string]: $util.Input<string> };
+  readonly statistic: "Sum" | "Maximum";
+}
+
+/** When it rings: above a number, in each of so many minutes. */
+interface Bound {
+  readonly above: number;
+  readonly minutes: number;
+}
+
+const atOnce: Bound = { above: 0, minutes: 1 };
+
+/**
+ * An alarm for everything that a person has to know, all to one topic, and a dashboard of the numbers behind them. What each means and what to
+ * do is in RUNBOOK.md under the alarm's name.
+ *
+ * No data is no alarm: on a quiet day nothing happens.
+ *
+ * @returns the alarms of each function, which also stop its release.
+ */
+export function createAlarms(config: StageConfig, { functions, queue, deadQueues, rule, gateway }: Watched) {
+  const topic = new aws.sns.Topic("Alarms", { name: `${config.name}-alarms` });
+  if (config.alarmEmail !== undefined)
+    new aws.sns.TopicSubscription("AlarmsEmail", { topic: topic.arn, protocol: "email", endpoint: config.alarmEmail });
+
+  const alarm = (name: string, says: string, signal: Signal, bound: Bound): aws.cloudwatch.MetricAlarm =>
+    new aws.cloudwatch.MetricAlarm(`${pascal(name)}Alarm`, {
+      name: `${config.name}-${name}`,
+      alarmDescription: `${says} What to do: stacks/RUNBOOK.md, ${name}.`,
+      namespace: signal.namespace,
+      metricName: signal.metric,
+      dimensions: signal.dimensions,
+      statistic: signal.statistic,
+      comparisonOperator: "GreaterThanThreshold",
+      threshold: bound.above,
+      period: 60,
+      evaluationPeriods: bound.minutes,
+      treatMissingData: "notBreaching",
+      alarmActions: [topic.arn],
+      okActions: [topic.arn],
+    });
+
+  const own = (metric: string): Signal => ({
+    namespace: "tooltrail",
+    metric,
+    dimensions: { service: config.name },
+    statistic: "Sum",
+  });
+
+  const gates = functions.map(({ name, fn }) => ({
+    name,
+    alarms: [
+      alarm(`${name}-errors`, "The function failed, or ran out of time.", ofFunction(fn, "Errors"), atOnce),
+      alarm(`${name}-throttles`, "Lambda had no room for the function.", ofFunction(fn, "Throttles"), {
+        above: 0,
+        minutes: 5,
+      }),
+    ],
+  }));
+
+  for (const [name, dead] of Object.entries(deadQueues))
+    alarm(
+      name,
+      "Events could not be stored and wait for a person.",
+      ofQueue(dead, "ApproximateNumberOfMessagesVisible"),
+      atOnce,
+    );
+  alarm("ingest-behind", "Events wait to be stored.", ofQueue(queue, "ApproximateAgeOfOldestMessage"), {
+    above: 900,
+    minutes: 5,
+  });
+  alarm(
+    "events-lost",
+    "Events reached neither the queue nor its dead-letter queue.",
+    {
+      namespace: "AWS/Events",
+      metric: "InvocationsFailedToBeSentToDlq",
+      dimensions: { EventBusName: rule.eventBusName.apply((name) => name ?? "default"), RuleName: rule.name },
+      statistic: "Sum",
+    },
+    atOnce,
+  );
+  for (const { name, fn } of functions.filter(({ name }) => name === "watch"))
+    alarm(`${name}-behind`, "Changes of the ledger wait unread.", ofFunction(fn, "IteratorAge", "Maximum"), {
+      above: 15 * 60_000,
+      minutes: 5,
+    });
+  alarm(
+    "api-failures",
+    "Queries were answered with 5xx.",
+    {
+      namespace: "AWS/ApiGateway",
+      metric: "5xx",
+      dimensions: { ApiId: gateway.nodes.api.id },
+      statistic: "Sum",
+    },
+    atOnce,
+  );
+  alarm("integrity", "A batch was refused under a number that is taken.", own("IntegrityConflict"), atOnce);
+  alarm("quarantine", "Inputs are refused in numbers.", own("Quarantined"), { above: 25, minutes: 5 });
+  alarm("ingest-faults", "Ingest failed in a way that it does not know.", own("IngestFault"), atOnce);
+
+  const shown = [
+    { title: "Stored", signals: [own("RecordsStored"), own("BatchStored"), own("BatchDuplicate")] },
+    {
+      title: "Refused",
+      signals: [own("Quarantined"), own("IntegrityConflict"), own("IngestRetry"), own("IngestFault")],
+    },
+    {
+      title: "Waiting",
+      signals: [
+        ofQueue(queue, "ApproximateNumberOfMessagesVisible"),
+        ofQueue(queue, "ApproximateAgeOfOldestMessage"),
+        ...Object.values(deadQueues).map((dead) => ofQueue(dead, "ApproximateNumberOfMessagesVisible")),
+      ],
+    },
+    { title: "Runs", signals: functions.map(({ fn }) => ofFunction(fn, "Invocations")) },
+    {
+      title: "Failures",
+      signals: functions.flatMap(({ fn }) => [ofFunction(fn, "Errors"), ofFunction(fn, "Throttles")]),
+    },
+    { title: "Milliseconds, slowest", signals: functions.map(({ fn }) => ofFunction(fn, "Duration", "Maximum")) },
+  ];
+  new aws.cloudwatch.Dashboard("Dashboard", {
+    dashboardName: config.name,
+    dashboardBody: $jsonStringify({
+      widgets: shown.map(({ title, signals }, index) => ({
+        type: "metric",
+        x: (index % 2) * 12,
+        y: Math.floor(index / 2) * 6,
+        width: 12,
+        height: 6,
+        properties: {
+          title,
+          region: aws.getRegionOutput().region,
+          period: 60,
+          metrics: signals.map(({ namespace, metric, dimensions, statistic }) => [
+            namespace,
+            metric,
+            ...Object.entries(dimensions).flat(),
+            { stat: statistic },
+          ]),
+        },
+      })),
+    }),
+  });
+
+  return { topic, gates };
+}
+
+const ofFunction = (fn: sst.aws.Function, metric: string, statistic: Signal["statistic"] = "Sum"): Signal => ({
+  namespace: "AWS/Lambda",
+  metric,
+  dimensions: { FunctionName: fn.name },
+  statistic,
+});
+
+const ofQueue = (queue: sst.aws.Queue, metric: string): Signal => ({
+  namespace: "AWS/SQS",
+  metric,
+  dimensions: { QueueName: queue.nodes.queue.name },
+  statistic: "Maximum",
+});
+
+/** Logical names of resources: `ingest-errors` is `IngestErrors`. */
+const pascal = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());

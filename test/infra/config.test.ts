@@ -1,0 +1,39 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { stageConfig } from "../../stacks/config.ts";
+import { needs } from "../support/requirements.ts";
+import { sstIsThere } from "./evaluate.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+test.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))("the stacks are right by SST's own types", () => {
+  const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", "stacks"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  expect([status, stdout]).toEqual([0, ""]);
+});
+
+describe("the configuration of a stage", () => {
+  test("needs nothing but its name", () => {
+    expect(stageConfig("production", {})).toMatchObject({ production: true, name: "tooltrail", jwt: undefined });
+    expect(stageConfig("staging", {})).toMatchObject({ production: false, name: "tooltrail-staging" });
+  });
+
+  test("names everything that cannot be used", () => {
+    const env = {
+      TOOLTRAIL_JWT_ISSUER: "http://login.example.com",
+      TOOLTRAIL_ALARM_EMAIL: "nobody",
+      TOOLTRAIL_RELEASE: "a b",
+      TOOLTRAIL_LOG_LEVEL: "LOUD",
+    };
+    expect(() => stageConfig("Production", env)).toThrow(
+      new RegExp(["--stage", "JWT_ISSUER", "JWT_AUDIENCE", "ALARM_EMAIL", "RELEASE", "LOG_LEVEL"].join("[^]*")),
+    );
+  });
+
+  test("does not open the API to tokens of any issuer", () => {
+    expect(() => stageConfig("production", { TOOLTRAIL_JWT_AUDIENCE: "tooltrail" })).toThrow("TOOLTRAIL_JWT_ISSUER");
+  });
+});

@@ -1,0 +1,254 @@
+import { describe, expect, test } from "vitest";
+import { needs } from "../support/requirements.ts";
+import { type Change, evaluate, sstIsThere } from "./evaluate.ts";
+import { rules } from "./rules.ts";
+
+interface Mutation extends Change {
+  readonly what: string;
+  /** The rules that refuse it: all of them and no others. */
+  readonly refused: readonly string[];
+}
+
+const ledger = {
+  roles: "no role can change or delete what is in the ledger",
+  itself: "the ledger itself refuses changes from everybody",
+};
+const width = "nothing is granted wider than it must be";
+
+/** What somebody could do to the stacks, by mistake or on purpose. */
+const mutations: Mutation[] = [
+  {
+    what: "ingest may do anything with the ledger",
+    file: "stacks/pipeline.ts",
+    from: '{ actions: ["dynamodb:PutItem"], resources: [ledger.arn] }',
+    to: '{ actions: ["dynamodb:*"], resources: [ledger.arn] }',
+    refused: [ledger.roles, width],
+  },
+  {
+    what: "ingest may update the ledger",
+    file: "stacks/pipeline.ts",
+    from: '{ actions: ["dynamodb:PutItem"], resources: [ledger.arn] }',
+    to: '{ actions: ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources: [ledger.arn] }',
+    refused: [ledger.roles],
+  },
+  {
+    what: "ingest may delete from any table",
+    file: "stacks/pipeline.ts",
+    from: '{ actions: ["dynamodb:PutItem"], resources: [ledger.arn] }',
+    to: '{ actions: ["dynamodb:PutItem", "dynamodb:delete*"], resources: ["arn:aws:dynamodb:*:*:table/*"] }',
+    refused: [ledger.roles, width],
+  },
+  {
+    what: "a link instead of permissions",
+    file: "stacks/functions.ts",
+    from: "versioning: true,",
+    to: 'versioning: true, link: name === "watch" ? [sst.aws.Dynamo.get("Linked", "tooltrail-ledger")] : [],',
+    refused: [ledger.roles, width],
+  },
+  {
+    what: "a secret read by a wildcard",
+    file: "stacks/pipeline.ts",
+    from: "resources: [keys.arn]",
+    to: 'resources: ["*"]',
+    refused: [width],
+  },
+  {
+    what: "the table's own policy forgets deletions",
+    file: "stacks/ledger.ts",
+    from: '"dynamodb:DeleteItem",',
+    to: "",
+    refused: [ledger.itself],
+  },
+  {
+    what: "SST's own role, with AWS's managed policy",
+    file: "stacks/functions.ts",
+    from: "managedPolicyArns: [],",
+    to: "",
+    refused: ["no role has a managed policy of somebody else's"],
+  },
+  {
+    what: "SST's own role, which the account can take",
+    file: "stacks/functions.ts",
+    from: 'assumeRolePolicy: aws.iam.assumeRolePolicyForPrincipal({ Service: "lambda.amazonaws.com" }),',
+    to: "",
+    refused: ["a role is for one AWS service, and for nobody else"],
+  },
+  {
+    what: "emitters may speak as the pipeline",
+    file: "stacks/bus.ts",
+    from: 'conditions: [{ test: "StringNotEquals", variable: "events:source", values: [pipelineSource] }],',
+    to: "",
+    refused: ["functions speak in the pipeline's name only, emitters in any other"],
+  },
+  {
+    what: "a queue without dead letters",
+    file: "stacks/pipeline.ts",
+    from: "dlq: { queue: ingestDead.arn, retry: 100 },",
+    to: "",
+    refused: [
+      "a queue has a dead-letter queue, and is encrypted for 14 days",
+      "a function's errors and throttles ring, and so does whatever lies dead",
+    ],
+  },
+  {
+    what: "a target without dead letters",
+    file: "stacks/pipeline.ts",
+    from: "deadLetterConfig: { arn: busDead.arn },",
+    to: "",
+    refused: [
+      "a queue has a dead-letter queue, and is encrypted for 14 days",
+      "a rule's target retries for a day and has a dead-letter queue that lets it in",
+    ],
+  },
+  {
+    what: "a queue that any rule may fill",
+    file: "stacks/pipeline.ts",
+    from: 'conditions: [{ test: "ArnEquals", variable: "aws:SourceArn", values: [rule.arn] }],',
+    to: "",
+    refused: [
+      "only our rule sends to a queue, and only over TLS",
+      "a rule's target retries for a day and has a dead-letter queue that lets it in",
+    ],
+  },
+  {
+    what: "a shorter visibility",
+    file: "stacks/pipeline.ts",
+    from: "6 * ingestTimeoutSeconds",
+    to: "5 * ingestTimeoutSeconds",
+    refused: ["a queue waits six times as long as its function runs"],
+  },
+  {
+    what: "batches that fail as a whole",
+    file: "stacks/pipeline.ts",
+    from: "partialResponses: true",
+    to: "partialResponses: false",
+    refused: ["an event source reports which of its messages failed, and loses none"],
+  },
+  {
+    what: "a stream that is given up",
+    file: "stacks/pipeline.ts",
+    from: "maximumRetryAttempts: -1,",
+    to: "maximumRetryAttempts: 3,",
+    refused: ["an event source reports which of its messages failed, and loses none"],
+  },
+  {
+    what: "a stream from its end",
+    file: "stacks/pipeline.ts",
+    from: 'startingPosition: "TRIM_HORIZON",',
+    to: "",
+    refused: ["an event source reports which of its messages failed, and loses none"],
+  },
+  {
+    what: "an old runtime on another processor",
+    file: "stacks/functions.ts",
+    from: 'runtime: "nodejs24.x",\n    architecture: "arm64",',
+    to: 'runtime: "nodejs20.x",',
+    refused: ["a function is arm64, Node 24, traced, and its environment holds what it should"],
+  },
+  {
+    what: "SST's secret in the environment",
+    file: "stacks/functions.ts",
+    from: "environment: { variables: environment },",
+    to: "",
+    refused: ["a function is arm64, Node 24, traced, and its environment holds what it should"],
+  },
+  {
+    what: "logs for ever",
+    file: "stacks/functions.ts",
+    from: "retentionInDays: logRetentionDays,",
+    to: "",
+    refused: ["a function logs JSON into a group of its own, which forgets", "every log group forgets"],
+  },
+  {
+    what: "no alarm on errors",
+    file: "stacks/alarms.ts",
+    from: 'ofFunction(fn, "Errors"), atOnce',
+    to: 'ofFunction(fn, "Duration"), atOnce',
+    refused: [
+      "a function's errors and throttles ring, and so does whatever lies dead",
+      "a release of any function stops at its alarms, and goes back",
+    ],
+  },
+  {
+    what: "an alarm that rings nowhere",
+    file: "stacks/alarms.ts",
+    from: "alarmActions: [topic.arn],",
+    to: "",
+    refused: ["every alarm tells somebody, and silence is no alarm"],
+  },
+  {
+    what: "a queue that falls behind in silence",
+    file: "stacks/alarms.ts",
+    from: '"Events wait to be stored.", ofQueue(queue, "ApproximateAgeOfOldestMessage")',
+    to: '"Events wait to be stored.", ofQueue(queue, "NumberOfMessagesSent")',
+    refused: ["an event source that falls behind rings"],
+  },
+  {
+    what: "a ledger that can be dropped",
+    file: "stacks/ledger.ts",
+    from: 'stream: "new-and-old-images",\n    deletionProtection: config.production,',
+    to: 'stream: "new-and-old-images",',
+    refused: ["a table is paid by use, can be restored, and cannot be dropped in production"],
+  },
+  {
+    what: "tables that a change of the stacks takes away",
+    file: "stacks/ledger.ts",
+    from: "protect: config.production, ",
+    to: "",
+    refused: [
+      "a table is paid by use, can be restored, and cannot be dropped in production",
+      "secrets have no value here, and stay in production",
+    ],
+  },
+  {
+    what: "a ledger without its old images",
+    file: "stacks/ledger.ts",
+    from: 'stream: "new-and-old-images"',
+    to: 'stream: "keys-only"',
+    refused: ["the ledger says what befalls it, and keeps nothing for a while only"],
+  },
+  {
+    what: "a key in the stacks",
+    file: "stacks/ledger.ts",
+    from: "return { ledger, state, keys };",
+    to: 'new aws.secretsmanager.SecretVersion("Value", { secretId: keys.id, secretString: "k" });\n  return { ledger, state, keys };',
+    refused: ["secrets have no value here, and stay in production"],
+  },
+  {
+    what: "a route for everybody",
+    file: "stacks/api.ts",
+    from: "api.live.arn, { auth }",
+    to: "api.live.arn",
+    refused: ["every route wants an identity"],
+  },
+  {
+    what: "an API that answers every origin, without bound",
+    file: "stacks/api.ts",
+    from: "cors: false,",
+    to: "",
+    refused: ["the API is logged, throttled, and open to no other origin"],
+  },
+  {
+    what: "a release that does not go back",
+    file: "stacks/release.ts",
+    from: "autoRollbackConfiguration: { enabled: true,",
+    to: "autoRollbackConfiguration: { enabled: false,",
+    refused: ["a release of any function stops at its alarms, and goes back"],
+  },
+];
+
+describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))("the rules refuse", () => {
+  test.concurrent.each(mutations)("$what", async ({ refused, ...change }) => {
+    const broken = await evaluate({ changes: [change] }, (evaluation) =>
+      Object.entries(rules)
+        .filter(([, isBroken]) => isBroken(evaluation).length > 0)
+        .map(([rule]) => rule),
+    );
+    expect(broken.sort()).toEqual([...refused].sort());
+  });
+
+  test("and every rule refuses something", () => {
+    const refusing = new Set(mutations.flatMap(({ refused }) => refused));
+    expect(Object.keys(rules).filter((rule) => !refusing.has(rule))).toEqual([]);
+  });
+});

@@ -1,0 +1,256 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DeleteItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import type { RecordPage } from "@tooltrail/api/types";
+import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
+import type { APIGatewayProxyStructuredResultV2, DynamoDBRecord, SQSBatchResponse } from "aws-lambda";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { awsEnvironment, dynamoDbEndpoint, freshTables, onDynamoDb, type Tables } from "../support/adapters.ts";
+import { type AwsServices, awsServices } from "../support/aws-services.ts";
+import { type BareFunction, startFunction } from "../support/bare-function.ts";
+import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
+import { bundleFunction } from "../support/bundle.ts";
+import { type FaultyWire, faultyWire } from "../support/wire-faults.ts";
+
+const maxBundleBytes = 1_000_000;
+
+/** The functions as Lambda gets them: bundled, each in a bare process, with the events that the services send. */
+describe.runIf(onDynamoDb)("on AWS", () => {
+  const dir = mkdtempSync(join(tmpdir(), "tooltrail-functions-"));
+  const digestKeys = [makeDigestKey(), makeDigestKey()];
+  const secret = { installationKey: makeInstallationKey(), digestKeys, enrolledKeys: [anIdentity().key] };
+  let dynamoDb: string;
+  let wire: FaultyWire;
+  let services: AwsServices;
+  let tables: Tables;
+  let env: NodeJS.ProcessEnv;
+  const bundles = new Map<string, { path: string; bytes: number }>();
+  const functions: BareFunction[] = [];
+  let ingest: BareFunction;
+  let api: BareFunction;
+  let watch: BareFunction;
+
+  const start = async (name: string, environment = env): Promise<BareFunction> => {
+    const started = await startFunction(bundles.get(name)?.path ?? "", environment);
+    functions.push(started);
+    return started;
+  };
+
+  beforeAll(async () => {
+    for (const name of ["ingest", "api", "watch"])
+      bundles.set(name, await bundleFunction(`functions/${name}.ts`, dir, name));
+    dynamoDb = await dynamoDbEndpoint();
+    wire = await faultyWire(dynamoDb);
+    services = await awsServices(JSON.stringify(secret));
+    tables = await freshTables(dynamoDb);
+    env = {
+      ...awsEnvironment({ dynamoDb: wire.endpoint, services: services.endpoint }),
+      TOOLTRAIL_LEDGER_TABLE: tables.ledgerTable,
+      TOOLTRAIL_STATE_TABLE: tables.stateTable,
+      TOOLTRAIL_KEYS_SECRET: "keys",
+      TOOLTRAIL_BUS: "tooltrail",
+      TOOLTRAIL_ACCOUNT: "123456789012",
+    };
+    ingest = await start("ingest");
+    api = await start("api");
+    // It has neither tables nor keys to know of.
+    watch = await start("watch", {
+      ...awsEnvironment({ dynamoDb: "http://127.0.0.1:9", services: services.endpoint }),
+      TOOLTRAIL_BUS: "tooltrail",
+    });
+  });
+  afterAll(async () => {
+    for (const one of functions) await one.stop();
+    await tables.remove();
+    await services.close();
+    await wire.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const deliver = async (...bodies: string[]): Promise<SQSBatchResponse> =>
+    (await ingest.invoke({ Records: bodies.map((body, i) => ({ messageId: `m${i}`, body })) })) as SQSBatchResponse;
+
+  type Authorizer = { jwt: { claims: object } } | { iam: object };
+  const iam: Authorizer = {
+    iam: { accountId: "123456789012", userArn: "arn:aws:sts::123456789012:assumed-role/Auditor/ada" },
+  };
+  const get = async (path: string, authorizer?: Authorizer): Promise<{ status: number | undefined; body: unknown }> => {
+    const [rawPath = "", rawQueryString = ""] = path.split("?");
+    const { statusCode, body } = (await api.invoke({
+      version: "2.0",
+      routeKey: "$default",
+      rawPath,
+      rawQueryString,
+      headers: { host: "example.execute-api.us-east-1.amazonaws.com" },
+      requestContext: {
+        accountId: "123456789012",
+        domainName: "example.execute-api.us-east-1.amazonaws.com",
+        http: { method: "GET", path: rawPath, protocol: "HTTP/1.1", sourceIp: "192.0.2.1", userAgent: "curl" },
+        requestId: "r",
+        stage: "$default",
+        ...(authorizer && { authorizer }),
+      },
+      isBase64Encoded: false,
+    })) as APIGatewayProxyStructuredResultV2;
+    return { status: statusCode, body: JSON.parse(body ?? "null") };
+  };
+
+  test.each(["ingest", "api", "watch"])("the bundle of %s is under a megabyte", (name) => {
+    expect(bundles.get(name)?.bytes).toBeLessThan(maxBundleBytes);
+  });
+
+  test("what the queue delivers is answered by the api, with names, and the reading is on record under the reader's name", async () => {
+    const now = Date.now();
+    const plain = { server: "billing", tool: "refund", outcome: "ok", principal: "grace", at: now };
+    const signed = aMessage(await anEnvelope({ records: [aCall({ at: now - 1_000 })] }));
+    expect(await deliver(signed, aPlainMessage(plain), "not JSON")).toEqual({ batchItemFailures: [] });
+
+    const { status, body } = await get("/v1/records?limit=10", iam);
+    expect(status).toBe(200);
+    expect((body as RecordPage).records).toMatchObject([
+      { tool: "refund", sealed: false, principal: { subject: "grace", verified: false } },
+      { tool: "echo", sealed: true, enrolled: true, principal: { subject: "os:ada@workstation", verified: true } },
+    ]);
+
+    const claims = { iss: "https://idp.example", sub: "00u1" };
+    const { body: reads } = await get("/v1/records?kind=control", { jwt: { claims } });
+    const [own] = (reads as RecordPage).records.filter((record) => record.principal?.subject?.startsWith("arn:"));
+    expect(own).toMatchObject({
+      action: "records.query",
+      principal: { subject: "arn:aws:sts::123456789012:assumed-role/Auditor/ada", method: "token", verified: true },
+      server: { id: "tooltrail" },
+      account: "123456789012",
+      sealed: true,
+      enrolled: true,
+    });
+    expect((reads as RecordPage).records.map(({ principal }) => principal?.subject)).toContain("00u1");
+    expect(((await get("/v1/quarantine", iam)).body as { entries: unknown[] }).entries).toMatchObject([
+      { reason: "not_json", body: "not JSON" },
+    ]);
+  });
+
+  test.each([
+    ["no authorizer", undefined],
+    ["a token without a subject", { jwt: { claims: { iss: "https://idp.example" } } }],
+    ["a signature without an ARN", { iam: { accountId: "123456789012" } }],
+  ])("a request with %s is not answered", async (_, authorizer) => {
+    expect(await get("/v1/records", authorizer)).toMatchObject({
+      status: 401,
+      body: { error: { code: "unauthorized" } },
+    });
+  });
+
+  test("another batch under a taken number is said on the bus", async () => {
+    const parts = { identity: anIdentity(2), records: [aCall({ at: Date.now() })] };
+    await deliver(aMessage(await anEnvelope(parts)));
+    await deliver(aMessage(await anEnvelope({ ...parts, server: "forged" })));
+    expect(services.published.map(({ source, detail }) => [source, detail.what, detail.emitter])).toEqual([
+      ["tooltrail.pipeline", "batch_refused", anIdentity(2).emitter],
+    ]);
+  });
+
+  test("a message that could not be stored comes back alone, and is stored then", async () => {
+    const parts = { identity: anIdentity(3), records: [aCall({ at: Date.now() })] };
+    const message = aMessage(await anEnvelope(parts));
+    wire.break({ name: "PutItem", table: "ledger" }, "throttled", Number.MAX_SAFE_INTEGER);
+    expect(await deliver("not JSON", message)).toEqual({ batchItemFailures: [{ itemIdentifier: "m1" }] });
+    wire.heal();
+    expect(await deliver(message)).toEqual({ batchItemFailures: [] });
+    expect((await get(`/v1/records/rec_${anIdentity(3).emitter}_0_0`, iam)).status).toBe(200);
+  });
+
+  test("whoever gets past the permissions and changes or removes a row of the ledger is told on", async () => {
+    const { emitter } = anIdentity(3);
+    const row = { TableName: tables.ledgerTable, Key: { pk: { S: `E#${emitter}` }, sk: { S: "0".repeat(15) } } };
+    await tables.client.send(
+      new UpdateItemCommand({
+        ...row,
+        UpdateExpression: "SET account = :other",
+        ExpressionAttributeValues: { ":other": { S: "other" } },
+      }),
+    );
+    await tables.client.send(new DeleteItemCommand(row));
+    const Records = await streamOf(dynamoDb, tables.ledgerTable);
+    expect(Records.map(({ eventName }) => eventName)).toEqual(expect.arrayContaining(["INSERT", "MODIFY", "REMOVE"]));
+    services.published.length = 0;
+    expect(await watch.invoke({ Records })).toEqual({ batchItemFailures: [] });
+    expect(services.published.map(({ detail }) => detail)).toEqual([
+      { what: "ledger_modified", emitter, seq: 0 },
+      { what: "ledger_removed", emitter, seq: 0 },
+    ]);
+
+    // From the one that could not be said everything comes again.
+    const changes = Records.filter(({ eventName }) => eventName !== "INSERT");
+    services.entryFaults.push("MalformedDetail");
+    expect(await watch.invoke({ Records })).toEqual({
+      batchItemFailures: [{ itemIdentifier: changes[0]?.dynamodb?.SequenceNumber }],
+    });
+    services.entryFaults.push("ThrottlingException", "InternalFailure"); // these pass
+    expect(await watch.invoke({ Records: changes })).toEqual({ batchItemFailures: [] });
+    expect(services.published).toHaveLength(4);
+  });
+
+  test("no key is ever in a log", () => {
+    const logs = functions.map((one) => one.said()).join("");
+    expect(logs).toContain("quarantined");
+    for (const key of [...digestKeys, secret.installationKey.split("\n")[1] ?? ""]) expect(logs).not.toContain(key);
+  });
+
+  test.each([
+    [
+      "ingest",
+      {},
+      /Not set: TOOLTRAIL_LEDGER_TABLE, TOOLTRAIL_STATE_TABLE, TOOLTRAIL_KEYS_SECRET, TOOLTRAIL_BUS, TOOLTRAIL_ACCOUNT\./,
+    ],
+    [
+      "api",
+      { TOOLTRAIL_BUS: "b", TOOLTRAIL_ACCOUNT: "1" },
+      /Not set: TOOLTRAIL_LEDGER_TABLE, TOOLTRAIL_STATE_TABLE, TOOLTRAIL_KEYS_SECRET\./,
+    ],
+    ["watch", {}, /Not set: TOOLTRAIL_BUS\./],
+  ])("%s does not start without its configuration, and names what is missing", async (name, set, message) => {
+    await expect(start(name, set)).rejects.toThrow(message);
+  });
+
+  test("a function does not start with a key that cannot be used, and does not say it", async () => {
+    const wrong = await awsServices(JSON.stringify({ ...secret, digestKeys: ["short-secret"] }));
+    const start2 = start("ingest", { ...env, AWS_ENDPOINT_URL_SECRETS_MANAGER: wrong.endpoint });
+    const message = await start2.then(String, (error: Error) => error.message);
+    expect(message).toMatch(/digestKeys needs at least one key, each of at least 32 bytes/);
+    expect(message).not.toContain("short-secret");
+    await wrong.close();
+  });
+});
+
+/** A table's stream from its beginning, as Lambda would hand it over. */
+async function streamOf(endpoint: string, table: string): Promise<DynamoDBRecord[]> {
+  const call = async <T>(name: string, body: object): Promise<T> => {
+    const answer = await fetch(endpoint, {
+      method: "POST",
+      headers: {
+        "content-type": "application/x-amz-json-1.0",
+        "x-amz-target": `DynamoDBStreams_20120810.${name}`,
+        authorization:
+          "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+      },
+      body: JSON.stringify(body),
+    });
+    return (await answer.json()) as T;
+  };
+  const { Streams } = await call<{ Streams: { StreamArn: string }[] }>("ListStreams", { TableName: table });
+  const StreamArn = Streams[0]?.StreamArn;
+  const { StreamDescription } = await call<{ StreamDescription: { Shards: { ShardId: string }[] } }>("DescribeStream", {
+    StreamArn,
+  });
+  const records: DynamoDBRecord[] = [];
+  for (const { ShardId } of StreamDescription.Shards) {
+    const { ShardIterator } = await call<{ ShardIterator: string }>("GetShardIterator", {
+      StreamArn,
+      ShardId,
+      ShardIteratorType: "TRIM_HORIZON",
+    });
+    records.push(...(await call<{ Records: DynamoDBRecord[] }>("GetRecords", { ShardIterator })).Records);
+  }
+  return records;
+}
