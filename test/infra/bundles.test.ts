@@ -45,7 +45,7 @@ describe.runIf(there)("functions as they are deployed", () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "tooltrail-bundles-"));
-    evaluation = await evaluate({ bundle: true }, async (answer, artifacts) => {
+    evaluation = await evaluate({ stage: "staging", bundle: true }, async (answer, artifacts) => {
       await cp(artifacts, folder, { recursive: true });
       return answer;
     });

@@ -74,8 +74,8 @@ test("a page of quarantine is bounded by bytes, and leads on", async () => {
   const body = "x".repeat(900_000);
   for (const id of ["qua_a", "qua_b", "qua_c"])
     await ports.quarantine.put({ id, reason: "invalid", detail: "", body, receivedAtMs: 1 });
-  const page = async (query: string) =>
-    (await (await appOn(ports).request(`/v1/quarantine${query}`)).json()) as QuarantinePage;
+  const app = appOn(ports);
+  const page = async (query: string) => (await (await app.request(`/v1/quarantine${query}`)).json()) as QuarantinePage;
   const first = await page("");
   expect([first.entries.map(({ id }) => id), first.next]).toEqual([["qua_a", "qua_b"], "qua_b"]);
   const rest = await page("?cursor=qua_b");
