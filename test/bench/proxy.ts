@@ -15,7 +15,7 @@ type Variant = (typeof variants)[number];
 
 /** How to start an echo server behind tooltrail's proxy. */
 export const proxied = (dir: string, endpoint: string): { args: string[]; env: NodeJS.ProcessEnv } => ({
-  args: [source("packages/cli/src/tooltrail.ts"), "proxy", "--", node, echo],
+  args: [source("packages/cli/bin/tooltrail.js"), "proxy", "--", node, echo],
   env: { ...process.env, TOOLTRAIL_SPOOL: join(dir, "spool"), TOOLTRAIL_ENDPOINT: endpoint },
 });
 

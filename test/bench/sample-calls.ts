@@ -27,7 +27,7 @@ export const sampleCalls = (): Promise<CallRecord[]> =>
       MEMORY_FILE_PATH: join(dir, "memory.jsonl"),
     };
     for (const [command, calls] of sessions(files)) {
-      const args = [source("packages/cli/src/tooltrail.ts"), "proxy", "--", ...command];
+      const args = [source("packages/cli/bin/tooltrail.js"), "proxy", "--", ...command];
       const session = await openMcpSession(args, env, "ignore");
       for (const [name, given] of calls)
         await session.request("tools/call", { name, arguments: given, _meta: { traceparent } });

@@ -34,7 +34,7 @@ export async function makeChaosPlace(): Promise<ChaosPlace> {
     env: { ...env(endpoint), TOOLTRAIL_DIGEST_KEY: "", TOOLTRAIL_BUS: "", TOOLTRAIL_ENVIRONMENT: "" },
     seen,
     proxyCommand: [
-      join(root, "packages/cli/src/tooltrail.ts"),
+      join(root, "packages/cli/bin/tooltrail.js"),
       "proxy",
       "--",
       node,

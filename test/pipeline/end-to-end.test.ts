@@ -192,7 +192,7 @@ describe("the command line", () => {
   });
 
   test("a reader that has read enough ends it quietly", async () => {
-    const script = `set -o pipefail; ${node} ${join(root, "packages/cli/src/tooltrail.ts")} records --all --format ndjson | head -1`;
+    const script = `set -o pipefail; ${node} ${join(root, "packages/cli/bin/tooltrail.js")} records --all --format ndjson | head -1`;
     const [code, stderr] = await new Promise<[number, string]>((resolve) => {
       execFile("bash", ["-c", script], { env: place.env(pipeline.endpoint) }, (error, _, said) =>
         resolve([Number(error?.code ?? 0), said]),

@@ -314,6 +314,15 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
     }
   });
 
+  test("a reason that would quote without end is cut; the message is not", async () => {
+    const message = aPlainMessage({ server: "s", tool: "t", outcome: "ok", [`x${"y".repeat(200_000)}`]: 1 } as never);
+    await ingest(ports, message);
+    const [entry] = await quarantined();
+    expect(entry?.detail).toMatch(/^detail: /);
+    expect(entry?.detail.length).toBeLessThanOrEqual(4_000);
+    expect(entry?.body).toBe(message);
+  });
+
   test("an unknown key's batch is kept and marked, and vouches for nobody", async () => {
     await ingest(ports, aMessage(await anEnvelope({ identity: anIdentity(3) })));
     await ingest(ports, aMessage(await anEnvelope({ identity: anIdentity(1) })));

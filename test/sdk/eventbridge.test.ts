@@ -47,7 +47,7 @@ describe("TOOLTRAIL_BUS", () => {
 
   test("that is neither a name nor an ARN is an error that says so", async () => {
     const set = { ...env("bus-wrong", pipeline.endpoint), TOOLTRAIL_BUS: "arn:aws:sqs:us-east-1:1:queue" };
-    const proxy = [join(root, "packages/cli/src/tooltrail.ts"), "proxy", "--", node, "-e", ""];
+    const proxy = [join(root, "packages/cli/bin/tooltrail.js"), "proxy", "--", node, "-e", ""];
     const ran = promisify(execFile)(node, proxy, { env: set });
     await expect(ran).rejects.toMatchObject({ stderr: expect.stringContaining("TOOLTRAIL_BUS must be") });
   });

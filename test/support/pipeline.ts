@@ -8,7 +8,7 @@ import type { RecordPage, RecordView } from "@tooltrail/api/types";
 
 export const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 export const node = join(root, "node_modules/.bin/node");
-const cli = join(root, "packages/cli/src/tooltrail.ts");
+const cli = join(root, "packages/cli/bin/tooltrail.js");
 
 /** A folder for one test, with what the environment of both ends must be. */
 export interface Place {
@@ -32,6 +32,7 @@ export function makePlace(): Place {
       TOOLTRAIL_DATA: data,
       TOOLTRAIL_SPOOL: spool,
       TOOLTRAIL_ENDPOINT: endpoint,
+      XDG_CACHE_HOME: join(root, "node_modules/.cache"), // compiled once, not in the home of whoever runs the tests
     }),
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };

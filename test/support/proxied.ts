@@ -62,7 +62,7 @@ export function start([command = "", ...args]: readonly string[], options: Spawn
 /** `tooltrail proxy FLAGS -- COMMAND`. */
 export const proxyCommand = (command: readonly string[], flags: readonly string[] = []): string[] => [
   node,
-  join(root, "packages/cli/src/tooltrail.ts"),
+  join(root, "packages/cli/bin/tooltrail.js"),
   "proxy",
   ...flags,
   "--",

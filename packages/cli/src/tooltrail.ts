@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { buildApplication, buildRouteMap, type CommandContext, run, type StricliProcess, text_en } from "@stricli/core";
 import { Refused } from "./client.ts";
 import { proxyCommand } from "./proxy.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PutEvents } from "./bus.ts";
-import { markRefused, markSent, readBatch, unsentSeqs } from "./chain.ts";
+import { forgetSent, markRefused, markSent, readBatch, unsentSeqs } from "./chain.ts";
 
 /**
  * Sends sealed batches to the bus until it acknowledges them, each folder's in order. The same bytes each time: a batch that arrives
@@ -69,9 +69,10 @@ export function createSender(options: {
         signal,
       );
       for (const [i, { seq }] of batches.entries()) {
-        if (answers[i] === "taken") await markSent(dir, seq);
-        else if (answers[i] === "refused") await markRefused(dir, seq);
+        if (answers[i] === "taken") markSent(dir, seq);
+        else if (answers[i] === "refused") markRefused(dir, seq);
       }
+      forgetSent(dir);
       if (answers.includes("later")) return false;
     }
   }
@@ -105,7 +106,7 @@ async function nextBatches(dir: string): Promise<{ seq: number; detail: string }
   const batches: { seq: number; detail: string }[] = [];
   let bytes = 0;
   for (const seq of unsentSeqs(dir).slice(0, maxEntries)) {
-    const detail = await readBatch(dir, seq);
+    const detail = readBatch(dir, seq);
     bytes += Buffer.byteLength(detail);
     if (bytes > maxRequestBytes && batches.length > 0) break;
     batches.push({ seq, detail });

@@ -486,8 +486,8 @@ describe("the sender", () => {
 
   test("killed between the answer and its note, it sends again; the note is kept for the next number", async () => {
     const dir = await sealed(2);
-    await markSent(dir, 0);
-    await markSent(dir, 1);
+    markSent(dir, 0);
+    markSent(dir, 1);
     renameSync(join(dir, "1.sent"), join(dir, "1.batch")); // as if the note had not been written
     const seen: number[] = [];
     await senderFor([dir], async (details) => {

