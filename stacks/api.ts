@@ -58,7 +58,7 @@ export function createApi(config: StageConfig, { bus, ledger, state, keys, envir
     accessLog: { retention: logRetention },
     transform: {
       api: { name: config.name },
-      // A search reads up to 512 batches: this bounds what one caller, or all together, can make it cost.
+      // A search reads up to 256 batches: this bounds what one caller, or all together, can make it cost.
       stage: { defaultRouteSettings: { throttlingRateLimit: 25, throttlingBurstLimit: 50 } },
     },
   });
