@@ -85,7 +85,10 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       expect(await ports.published()).toEqual([]);
       await ingest(ports, aMessage(refused));
       const [entry] = await quarantined();
-      expect(await ports.published()).toMatchObject([
+      const published = await ports.published();
+      const [{ source, "detail-type": type, detail }] = published as [PublishedEvent];
+      expect(pipelineEvent.safeParse({ source, "detail-type": type, detail }).error).toBeUndefined();
+      expect(published).toMatchObject([
         {
           source: "tooltrail.pipeline",
           "detail-type": "integrity.conflict",

@@ -1,12 +1,13 @@
 import { writeFileSync } from "node:fs";
 import * as z from "zod";
-import { envelope, plainEvent, record } from "./index.ts";
+import { envelope, pipelineEvent, plainEvent, record } from "./index.ts";
 
 /** The JSON Schemas (2020-12) that others validate against. `npm run schemas` writes them; a test tells when that was forgotten. */
 export const jsonSchemas: { readonly [file: string]: object } = {
   "record.schema.json": z.toJSONSchema(record),
   "batch.schema.json": z.toJSONSchema(envelope),
   "plain-event.schema.json": z.toJSONSchema(plainEvent),
+  "pipeline-event.schema.json": z.toJSONSchema(pipelineEvent),
 };
 
 export const schemaText = (schema: object): string => `${JSON.stringify(schema, undefined, 2)}\n`;

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { checkSeal, type Envelope, open } from "../index.ts";
-import { envelope, plainEvent, record } from "./index.ts";
+import { envelope, pipelineEvent, plainEvent, record } from "./index.ts";
 import { jsonSchemas, schemaText } from "./publish.ts";
 
 const folder = new URL("../../", import.meta.url).pathname;
@@ -11,6 +11,7 @@ const read = (path: string): string => readFileSync(folder + path, "utf8");
 const kinds = [
   { name: "record", check: record, file: "record.schema.json" },
   { name: "batch", check: envelope, file: "batch.schema.json" },
+  { name: "pipeline-event", check: pipelineEvent, file: "pipeline-event.schema.json" },
   { name: "plain-event", check: plainEvent, file: "plain-event.schema.json" },
 ] as const;
 
