@@ -12,6 +12,7 @@ import {
   type Shape,
   sha256,
 } from "@tooltrail/format";
+import { pipelineEvent } from "@tooltrail/format/schema";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, digestKey, type OpenPorts } from "../support/adapters.ts";
 import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
