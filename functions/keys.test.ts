@@ -31,11 +31,19 @@ describe("the document of keys", () => {
     expect(parseKeys(keys(rotated, "withdraw", former)).enrolledKeys).toEqual([]);
   });
 
+  test("takes a key that begins with a dash", () => {
+    const key = `-${"A".repeat(42)}`;
+    expect(parseKeys(keys(made, "enroll", key)).enrolledKeys).toEqual([key]);
+  });
+
   test.each([
     [["enroll", "short"], made, /"short" is no public key/],
     [["rotate-digest"], "{", /not a JSON object/],
     [["rotate-digest"], JSON.stringify({ ...JSON.parse(made), digestKeys: ["c2VjcmV0"] }), /digestKeys/],
     [["rotate-all"], made, /"rotate-all" is none/],
+    [["constructor"], made, /"constructor" is none/],
+    [["rotate-digest", "twice"], made, /"rotate-digest twice" is none/],
+    [["enroll"], made, /"enroll" is none/],
   ])("%j is refused by name, and no key is shown", (args, input, message) => {
     expect(() => keys(input, ...args)).toThrow(
       expect.objectContaining({ status: 64, stderr: expect.objectContaining({}) }),

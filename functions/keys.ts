@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { text } from "node:stream/consumers";
-import { parseArgs } from "node:util";
 import { parseKeys } from "@tooltrail/aws/secret-keys";
 import { identityOf } from "@tooltrail/format";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
@@ -25,32 +24,59 @@ interface KeyDocument {
 
 const publicKeyOf = (pem: string): string => identityOf(pem, randomBytes(16)).key;
 
-const changes: { readonly [name: string]: (document: KeyDocument, key: string) => KeyDocument } = {
-  "rotate-digest": (document) => ({ ...document, digestKeys: [makeDigestKey(), ...document.digestKeys] }),
-  "rotate-installation": (document) => ({
-    ...document,
-    installationKey: makeInstallationKey(),
-    enrolledKeys: [...document.enrolledKeys, publicKeyOf(document.installationKey)],
-  }),
-  enroll: (document, key) => ({
-    ...document,
-    enrolledKeys: [...new Set([...document.enrolledKeys, publicKey(key)])],
-  }),
-  withdraw: (document, key) => ({
-    ...document,
-    enrolledKeys: document.enrolledKeys.filter((enrolled) => enrolled !== publicKey(key)),
-  }),
-};
+interface Change {
+  /** How many words come after its name. */
+  readonly words: 0 | 1;
+  apply(document: KeyDocument, key: string): KeyDocument;
+}
+
+const changes: ReadonlyMap<string, Change> = new Map([
+  [
+    "rotate-digest",
+    { words: 0, apply: (document) => ({ ...document, digestKeys: [makeDigestKey(), ...document.digestKeys] }) },
+  ],
+  [
+    "rotate-installation",
+    {
+      words: 0,
+      apply: (document) => ({
+        ...document,
+        installationKey: makeInstallationKey(),
+        enrolledKeys: [...document.enrolledKeys, publicKeyOf(document.installationKey)],
+      }),
+    },
+  ],
+  [
+    "enroll",
+    {
+      words: 1,
+      apply: (document, key) => ({
+        ...document,
+        enrolledKeys: [...new Set([...document.enrolledKeys, publicKey(key)])],
+      }),
+    },
+  ],
+  [
+    "withdraw",
+    {
+      words: 1,
+      apply: (document, key) => ({
+        ...document,
+        enrolledKeys: document.enrolledKeys.filter((enrolled) => enrolled !== publicKey(key)),
+      }),
+    },
+  ],
+] satisfies [string, Change][]);
 
 async function main(): Promise<void> {
-  const [change, key = "", ...more] = parseArgs({ allowPositionals: true }).positionals;
-  const apply = change === undefined ? undefined : changes[change];
-  if (more.length > 0 || (change !== undefined && apply === undefined))
-    throw new Error(`"${change}" is none.\n${usage}`);
+  const [change, ...words] = process.argv.slice(2); // by hand: a public key may begin with a dash
+  const wanted = change === undefined ? undefined : changes.get(change);
+  if ((change !== undefined && wanted === undefined) || words.length !== (wanted?.words ?? 0))
+    throw new Error(`"${process.argv.slice(2).join(" ")}" is none.\n${usage}`);
   const document =
-    apply === undefined
+    wanted === undefined
       ? { installationKey: makeInstallationKey(), digestKeys: [makeDigestKey()], enrolledKeys: [] }
-      : apply(parseDocument(await text(process.stdin)), key);
+      : wanted.apply(parseDocument(await text(process.stdin)), words[0] ?? "");
   process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
 }
 

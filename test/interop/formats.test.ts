@@ -47,6 +47,7 @@ const records: readonly RecordView[] = [
   aView({ outcome: { class: "transport_error", reason: "server_exited", code: "SIGKILL" } }),
   aView({ outcome: { class: "unknown", reason: "emitter_died" } }),
   aView({ outcome: { class: "input_required" }, final: false }),
+  aView({ durationUs: Number.MAX_SAFE_INTEGER }),
   aView({ links: { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, requestId: "7", sessionId: "s" } }),
 ];
 
@@ -60,14 +61,14 @@ describe.skipIf(!there)("exported records are read by others", () => {
       params: { limit: "1" },
     } as unknown as RecordView;
     const events = readBack("ocsf", [...records, { ...begun, kind: "intent" } as unknown as RecordView, control]);
-    expect(events.map(({ status_id }) => status_id)).toEqual([1, 2, 2, 2, 0, 99, 1, 0, 0]);
+    expect(events.map(({ status_id }) => status_id)).toEqual([1, 2, 2, 2, 0, 99, 1, 1, 0, 0]);
     expect(events[1]).toMatchObject({
       api: { operation: "echo", service: { name: "files" }, response: { code: 429 } },
       actor: { user: { uid: expect.stringMatching(/^p_/), name: "os:ada@workstation" } },
       status_detail: "rate_limited",
       duration: 12,
     });
-    expect(events[6]).toMatchObject({
+    expect(events[7]).toMatchObject({
       trace: { uid: "a".repeat(32), span: { parent_uid: "b".repeat(16) } },
       actor: { session: { uid: "s" } },
     });
@@ -82,8 +83,9 @@ describe.skipIf(!there)("exported records are read by others", () => {
     expect(errorTypes).toEqual([
       undefined,
       "tool_error",
-      "protocol_error",
+      "-32602",
       "transport_error",
+      undefined,
       undefined,
       undefined,
       undefined,
@@ -91,7 +93,7 @@ describe.skipIf(!there)("exported records are read by others", () => {
     expect(spans.map((span) => span?.status.code)).toEqual(
       errorTypes.map((type) => (type === undefined ? undefined : "STATUS_CODE_ERROR")),
     );
-    expect(spans[6]?.attributes).toEqual(
+    expect(spans[7]?.attributes).toEqual(
       expect.arrayContaining([
         { key: "mcp.method.name", value: { stringValue: "tools/call" } },
         { key: "gen_ai.operation.name", value: { stringValue: "execute_tool" } },
@@ -101,7 +103,7 @@ describe.skipIf(!there)("exported records are read by others", () => {
       ]),
     );
     // Protobuf's JSON has bytes in base64, where OTLP has hex: the same text, read by two alphabets.
-    expect(spans[6]).toMatchObject({ name: "tools/call echo", traceId: "a".repeat(32), parentSpanId: "b".repeat(16) });
+    expect(spans[7]).toMatchObject({ name: "tools/call echo", traceId: "a".repeat(32), parentSpanId: "b".repeat(16) });
   });
 });
 

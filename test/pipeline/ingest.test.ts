@@ -14,7 +14,7 @@ import {
 } from "@tooltrail/format";
 import { pipelineEvent } from "@tooltrail/format/schema";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { adapterSets, digestKey, type OpenPorts } from "../support/adapters.ts";
+import { adapterSets, digestKey, type OpenPorts, type PublishedEvent } from "../support/adapters.ts";
 import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
 import { audited, carryOut, everyFault, expected, faulty, workOf } from "../support/faults.ts";
 

@@ -1,5 +1,6 @@
 import type { Ledger } from "@tooltrail/core/ports";
 import { queryRecords, type RecordFilter, type RecordView } from "@tooltrail/core/query";
+import { type DefinitionRecord, recordSchema } from "@tooltrail/format";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
@@ -120,6 +121,38 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     const seen = [...first.records, ...rest.records].map(({ id }) => id);
     expect(new Set(seen).size).toBe(31);
     expect(rest.records.some((record) => "tool" in record && record.tool === "late")).toBe(true);
+    await ports.close();
+  });
+
+  test("a page of large records fits what Lambda may answer, and leads on to all of them", async () => {
+    const ports = await open();
+    const text = JSON.stringify({ description: '"\\'.repeat(9_000) });
+    for (let seq = 0; seq < 120; seq += 1) {
+      const at = base + seq;
+      const digest = "a".repeat(64);
+      const record = {
+        schema: recordSchema,
+        kind: "definition",
+        at,
+        tool: `t${seq}`,
+        digest,
+        bytes: text.length,
+        text,
+      };
+      await ports.ledger.append(await aStoredBatch({ seq, records: [record as DefinitionRecord] }));
+    }
+    const seen: RecordView[] = [];
+    let largest = 0;
+    for (let cursor: string | null | undefined; cursor !== null; ) {
+      const page = await queryRecords(ports, { kind: "definition" }, { limit: 1_000, ...(cursor && { cursor }) });
+      largest = Math.max(largest, Buffer.byteLength(JSON.stringify({ body: JSON.stringify(page) })));
+      seen.push(...page.records);
+      cursor = page.next;
+    }
+    expect(largest).toBeGreaterThan(3_000_000); // else nothing was cut here
+    expect(largest).toBeLessThan(6_000_000);
+    expect(seen.map(({ id }) => id)).toEqual([...new Set(seen.map(({ id }) => id))]);
+    expect(seen).toHaveLength(120);
     await ports.close();
   });
 

@@ -2,6 +2,7 @@ import type { Audit, Caller } from "@tooltrail/core/audit";
 import { AppError, errorCodes } from "@tooltrail/core/errors";
 import { given } from "@tooltrail/core/given";
 import { ingest } from "@tooltrail/core/ingest";
+import { countFitting } from "@tooltrail/core/page";
 import type { Ports, Quarantined } from "@tooltrail/core/ports";
 import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
 import { Hono } from "hono";
@@ -52,9 +53,10 @@ export function createApi<Env extends object>({
     const { limit, cursor } = parseQuarantineQuery(c.req.query());
     await audit()(callerOf(c.env), "quarantine.list", texts({ limit, cursor }));
     const entries = await ports().quarantine.list({ limit: limit + 1, ...given({ after: cursor }) });
-    const shown = withinAnswer(entries.slice(0, limit));
+    const views = entries.slice(0, limit).map(viewOf);
+    const shown = views.slice(0, countFitting(views));
     const page: QuarantinePage = {
-      entries: shown.map(viewOf),
+      entries: shown,
       next: entries.length > shown.length ? (shown.at(-1)?.id ?? null) : null,
     };
     return c.json(page);
@@ -100,16 +102,6 @@ export function createApi<Env extends object>({
 
   return app;
 }
-
-/** Lambda answers with 6 MB at most, and a body may double in JSON. One entry always fits. */
-function withinAnswer(entries: readonly Quarantined[]): Quarantined[] {
-  let bytes = 0;
-  return entries.filter(({ body }, i) => {
-    bytes += body.length;
-    return i === 0 || bytes <= maxAnswerBytes;
-  });
-}
-const maxAnswerBytes = 2_000_000;
 
 const errorAnswer = (code: string, message: string): ErrorAnswer => ({ error: { code, message } });
 

@@ -23,14 +23,15 @@ const timeoutMs = 30_000;
 
 /** Asks the HTTP API. 30 s a request, not tried again: whoever sits at a terminal can. */
 export function createClient(endpoint: string, authorize: Authorize): Client {
+  const at = (path: string): URL => new URL(`.${path}`, endpoint.endsWith("/") ? endpoint : `${endpoint}/`);
   return {
     get: (path, query = {}) => {
-      const url = new URL(path, endpoint);
+      const url = at(path);
       for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
       return ask(url, "GET");
     },
-    post: (path) => ask(new URL(path, endpoint), "POST"),
-    delete: (path) => ask(new URL(path, endpoint), "DELETE"),
+    post: (path) => ask(at(path), "POST"),
+    delete: (path) => ask(at(path), "DELETE"),
   };
 
   async function ask<T>(url: URL, method: string): Promise<T> {

@@ -10,6 +10,7 @@ import {
   upcast,
 } from "@tooltrail/format";
 import { AppError } from "./errors.ts";
+import { countFitting } from "./page.ts";
 import type { BatchPosition, Ports, Principals, StoredBatch, Surroundings } from "./ports.ts";
 
 /** Which records. Times in milliseconds: `sinceMs` included, `untilMs` not. */
@@ -89,13 +90,16 @@ export async function queryRecords(
     waiting = waiting.slice(ready.length);
   }
 
+  const views = await named(
+    principals,
+    given.map((placed) => viewOf(placed, surroundings)),
+  );
+  const records = views.slice(0, countFitting(views));
+  waiting.push(...given.splice(records.length));
   const goOn = newestPosition(waiting) ?? (left ? from : undefined);
   const after = given.at(-1) ?? resumed?.after;
   return {
-    records: await named(
-      principals,
-      given.map((placed) => viewOf(placed, surroundings)),
-    ),
+    records,
     next: goOn ? cursorText({ from: goOn, ...(after && { after: orderOf(after) }) }) : null,
   };
 }

@@ -60,4 +60,5 @@ export {
   type Sides,
 } from "./record.ts";
 export { shapeOf } from "./shape.ts";
+export { isTraceparent } from "./traceparent.ts";
 export { upcast } from "./upcast.ts";

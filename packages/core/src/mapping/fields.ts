@@ -46,7 +46,7 @@ export const fields: readonly Field[] = [
     otel: {
       to: "startTimeUnixNano",
       in: "span",
-      as: (us: number, { at }) => `${BigInt(at) * 1_000_000n - BigInt(us) * 1_000n}`,
+      as: (us: number, { at }) => fromMicroseconds(at * 1_000 - us),
     },
     ocsf: [
       { to: "duration", as: milliseconds },
@@ -208,8 +208,8 @@ export const fields: readonly Field[] = [
   {
     field: "outcome.class",
     read: (r) => outcomeOf(r)?.class,
-    // The convention: for a tool's own error `tool_error`, for any other what identifies it.
-    otel: { to: "error.type", as: (said: string) => (failed(said) ? said : undefined) },
+    // The convention: for a tool's own error `tool_error`, for JSON-RPC's its code, for any other what identifies it.
+    otel: { to: "error.type", as: (said: string, r) => (failed(said) ? (rpcCodeOf(r) ?? said) : undefined) },
     ocsf: [
       { to: "status_id", as: (said: string) => (failed(said) ? 2 : (statusIds[said] ?? 99)) },
       { to: "status", as: (said: string) => (said === "ok" ? "Success" : failed(said) ? "Failure" : said) },
@@ -226,7 +226,7 @@ export const fields: readonly Field[] = [
   {
     field: "outcome.code",
     read: (r) => outcomeOf(r)?.code,
-    otel: { to: "rpc.response.status_code", as: String },
+    otel: { to: "rpc.response.status_code", as: (_: unknown, r) => rpcCodeOf(r) },
     ocsf: [
       { to: "status_code", as: String },
       { to: "api.response.code", as: (code: unknown) => (Number.isInteger(code) ? code : undefined) },
@@ -249,13 +249,23 @@ const statusIds: { readonly [said: string]: number } = { ok: 1, unknown: 0 };
 const failed = (said: string): boolean => !["ok", "input_required", "unknown"].includes(said);
 
 const outcomeOf = (r: RecordView) => ("outcome" in r ? r.outcome : undefined);
+/** Only a JSON-RPC error has one; elsewhere the code is an exit status, a signal, or what a tool said. */
+function rpcCodeOf(r: RecordView): string | undefined {
+  const outcome = outcomeOf(r);
+  return outcome?.class === "protocol_error" && outcome.code !== undefined ? String(outcome.code) : undefined;
+}
 const linksOf = (r: RecordView) => ("links" in r ? r.links : undefined);
 
 /** The same record is the same span, however often it is exported. */
 export const spanIdOf = ({ id }: RecordView): string => sha256(id).slice(0, 16);
 
+/** A duration that somebody made up may reach back beyond all time. */
 function beganAt(record: RecordView): number {
-  return record.at - (("durationUs" in record && record.durationUs && milliseconds(record.durationUs)) || 0);
+  const durationUs = ("durationUs" in record && record.durationUs) || 0;
+  return Math.max(0, record.at - milliseconds(durationUs));
+}
+function fromMicroseconds(us: number): string {
+  return `${BigInt(Math.max(0, us)) * 1_000n}`;
 }
 
 /** https://www.w3.org/TR/trace-context/: version, trace, parent, flags. */

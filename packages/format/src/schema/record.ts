@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type AuditRecord, outcomeClasses, outcomeReasons, recordSchema, type Shape } from "../record.ts";
+import { traceparentPattern } from "../traceparent.ts";
 
 const text = (max: number) => z.string().min(1).max(max);
 const count = z.int().min(0);
@@ -30,7 +31,7 @@ const sealed = z.strictObject({
   shape: shape.optional(),
 });
 
-export const traceparent = z.string().regex(/^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/);
+export const traceparent = z.string().regex(traceparentPattern);
 const links = z.strictObject({
   requestId: text(128).optional(),
   traceparent: traceparent.optional(),
