@@ -16,10 +16,12 @@ interface Signal {
   readonly statistic: "Sum" | "Maximum";
 }
 
-/** When it rings: above a number, in each of so many minutes. */
+/** When it rings: above a number in so many minutes, of the last ones `of`. */
 interface Bound {
   readonly above: number;
   readonly minutes: number;
+  /** As many as `minutes` where it is left out. */
+  readonly of?: number;
 }
 
 const atOnce: Bound = { above: 0, minutes: 1 };
@@ -30,7 +32,7 @@ const atOnce: Bound = { above: 0, minutes: 1 };
  *
  * No data is no alarm: on a quiet day nothing happens.
  *
- * @returns the alarms of each function, which also stop its release.
+ * @returns what tells of each function that it is bad, which also stops its release.
  */
 export function createAlarms(config: StageConfig, { functions, queue, deadQueues, rule, gateway }: Watched) {
   const topic = new aws.sns.Topic("Alarms", { name: `${config.name}-alarms` });
@@ -48,7 +50,8 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       comparisonOperator: "GreaterThanThreshold",
       threshold: bound.above,
       period: 60,
-      evaluationPeriods: bound.minutes,
+      datapointsToAlarm: bound.minutes,
+      evaluationPeriods: bound.of ?? bound.minutes,
       treatMissingData: "notBreaching",
       alarmActions: [topic.arn],
       okActions: [topic.arn],
@@ -61,9 +64,38 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     statistic: "Sum",
   });
 
+  // A call that stores nothing, or refuses everything, has still not failed as far as Lambda can see.
+  const ofResults: { readonly [name in Deployed["name"]]: readonly aws.cloudwatch.MetricAlarm[] } = {
+    ingest: [
+      alarm("ingest-retries", "Events could not be stored and are tried again.", own("IngestRetry"), {
+        above: 0,
+        // A message comes back after six minutes: one alone that fails each time is three of them.
+        minutes: 3,
+        of: 20,
+      }),
+      alarm("ingest-faults", "Ingest failed in a way that it does not know.", own("IngestFault"), atOnce),
+      alarm("quarantine", "Inputs are refused in numbers.", own("Quarantined"), { above: 25, minutes: 5 }),
+      alarm("integrity", "A batch was refused under a number that is taken.", own("IntegrityConflict"), atOnce),
+    ],
+    api: [
+      alarm(
+        "api-failures",
+        "Queries were answered with 5xx.",
+        {
+          namespace: "AWS/ApiGateway",
+          metric: "5xx",
+          dimensions: { ApiId: gateway.nodes.api.id },
+          statistic: "Sum",
+        },
+        atOnce,
+      ),
+    ],
+    watch: [],
+  };
   const gates = functions.map(({ name, fn }) => ({
     name,
     alarms: [
+      ...ofResults[name],
       alarm(`${name}-errors`, "The function failed, or ran out of time.", ofFunction(fn, "Errors"), atOnce),
       alarm(`${name}-throttles`, "Lambda had no room for the function.", ofFunction(fn, "Throttles"), {
         above: 0,
@@ -99,20 +131,6 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       above: 15 * 60_000,
       minutes: 5,
     });
-  alarm(
-    "api-failures",
-    "Queries were answered with 5xx.",
-    {
-      namespace: "AWS/ApiGateway",
-      metric: "5xx",
-      dimensions: { ApiId: gateway.nodes.api.id },
-      statistic: "Sum",
-    },
-    atOnce,
-  );
-  alarm("integrity", "A batch was refused under a number that is taken.", own("IntegrityConflict"), atOnce);
-  alarm("quarantine", "Inputs are refused in numbers.", own("Quarantined"), { above: 25, minutes: 5 });
-  alarm("ingest-faults", "Ingest failed in a way that it does not know.", own("IngestFault"), atOnce);
 
   const shown = [
     { title: "Stored", signals: [own("RecordsStored"), own("BatchStored"), own("BatchDuplicate")] },

@@ -15,7 +15,8 @@ export const routes = {
 } as const;
 
 /**
- * HTTP API -> api -> ledger. Every route wants an identity: IAM's, or where the stage names an issuer, its tokens.
+ * HTTP API -> api -> ledger. Every route wants an identity: IAM's, or where the stage names an issuer, its tokens; of these, quarantine wants
+ * the operators' scope.
  *
  * `readerPolicyArn` lets ask for records; quarantine holds what was refused as it came, possibly with values in it, and is for whoever operates.
  */
@@ -68,8 +69,11 @@ export function createApi(config: StageConfig, { bus, ledger, state, keys, envir
       name: "Jwt",
       jwt: { issuer: config.jwt.issuer, audiences: [...config.jwt.audiences] },
     });
-  const auth = authorizer ? { jwt: { authorizer: authorizer.id } } : { iam: true };
-  for (const route of Object.values(routes).flat()) gateway.route(route, api.live.arn, { auth });
+  const scopes = { records: undefined, quarantine: config.jwt && [config.jwt.operatorScope] };
+  for (const what of ["records", "quarantine"] as const) {
+    const auth = authorizer ? { jwt: { authorizer: authorizer.id, scopes: scopes[what] } } : { iam: true };
+    for (const route of routes[what]) gateway.route(route, api.live.arn, { auth });
+  }
 
   const readers = new aws.iam.Policy("ReaderPolicy", {
     name: `${config.name}-reader`,

@@ -12,7 +12,7 @@ export function createBus(config: StageConfig) {
         {
           actions: ["events:PutEvents"],
           resources: [bus.arn],
-          conditions: [{ test: "StringNotEquals", variable: "events:source", values: [pipelineSource] }],
+          conditions: everySource("StringNotEquals"),
         },
       ],
     }).json,
@@ -24,5 +24,40 @@ export function createBus(config: StageConfig) {
 export const mayPublish = (bus: sst.aws.Bus) => ({
   actions: ["events:PutEvents"],
   resources: [bus.arn],
-  conditions: [{ test: "StringEquals", variable: "events:source", values: [pipelineSource] }],
+  conditions: everySource("StringEquals"),
 });
+
+/** A request carries up to ten events, so their source is a set to IAM; of an empty one everything is true, hence `Null`. */
+const everySource = (test: "StringEquals" | "StringNotEquals") => [
+  { test: `ForAllValues:${test}`, variable: "events:source", values: [pipelineSource] },
+  { test: "Null", variable: "events:source", values: ["false"] },
+];
+
+/**
+ * The bus itself refuses the pipeline's name from everybody but the pipeline, whatever a role elsewhere in the account allows: who listens for
+ * `integrity.conflict` can believe it. Like the ledger's policy, an administrator can take it off.
+ */
+export function sealBus(bus: sst.aws.Bus, speakers: readonly sst.aws.Function[]) {
+  new aws.cloudwatch.EventBusPolicy("BusPolicy", {
+    eventBusName: bus.name,
+    policy: aws.iam.getPolicyDocumentOutput({
+      statements: [
+        {
+          sid: "OnlyThePipelineSpeaksInItsName",
+          effect: "Deny",
+          principals: [{ type: "*", identifiers: ["*"] }],
+          actions: ["events:PutEvents"],
+          resources: [bus.arn],
+          conditions: [
+            { test: "ForAnyValue:StringEquals", variable: "events:source", values: [pipelineSource] },
+            {
+              test: "StringNotEquals",
+              variable: "aws:PrincipalArn",
+              values: speakers.map((speaker) => speaker.nodes.role.arn),
+            },
+          ],
+        },
+      ],
+    }).json,
+  });
+}

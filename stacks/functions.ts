@@ -67,7 +67,7 @@ export function createFunction(config: StageConfig, name: Deployed["name"], want
       function: {
         environment: { variables: environment },
         tracingConfig: { mode: "Active" },
-        // Lambda's level wins over Powertools', so both are told.
+        // Lambda's level wins over Powertools', so both are told. It takes a metric's line for one at INFO: any higher, and no alarm of ours would ring.
         loggingConfig: { logFormat: "JSON", logGroup: logs.name, applicationLogLevel: config.logLevel },
       },
     },

@@ -13,7 +13,7 @@ const daySeconds = 86_400;
 /** The adapters give up on a call to AWS after about 13 s, and there are four in a row at most. */
 const ingestTimeoutSeconds = 60;
 
-/** Bus -> our own rule -> queue -> ingest -> ledger -> stream -> watch. Everything that cannot go on lies in a dead-letter queue, for 14 days. */
+/** Bus -> our own rule -> queue -> ingest -> ledger -> stream -> watch. Everything that cannot go on lies in a dead-letter queue. */
 export function createPipeline(config: StageConfig, { bus, ledger, state, keys, environment }: Given) {
   const busDead = createQueue(config, "BusDead", "bus-dead", {});
   const ingestDead = createQueue(config, "IngestDead", "ingest-dead", {});
@@ -96,7 +96,7 @@ export function createPipeline(config: StageConfig, { bus, ledger, state, keys, 
   return { ingest, watch, queue, busDead, ingestDead, rule };
 }
 
-/** A queue as all of ours are: encrypted, and 14 days long, the most that SQS keeps. */
+/** A queue as all of ours are: encrypted, 14 days long, and for messages of 1 MiB, the most that SQS takes: the bus takes as much. */
 const createQueue = (config: StageConfig, id: string, name: string, args: sst.aws.QueueArgs): sst.aws.Queue =>
   new sst.aws.Queue(id, {
     ...args,
@@ -104,6 +104,8 @@ const createQueue = (config: StageConfig, id: string, name: string, args: sst.aw
       queue: {
         name: `${config.name}-${name}`,
         messageRetentionSeconds: 14 * daySeconds,
+        // Left out, it is 256 KiB.
+        maxMessageSize: 1_048_576,
         sqsManagedSseEnabled: true,
       },
     },

@@ -1,6 +1,6 @@
 import { createAlarms } from "./alarms.ts";
 import { createApi } from "./api.ts";
-import { createBus } from "./bus.ts";
+import { createBus, sealBus } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
 import { createStores, sealLedger } from "./ledger.ts";
 import { createPipeline } from "./pipeline.ts";
@@ -21,6 +21,7 @@ export function tooltrail(config: StageConfig) {
   const { ingest, watch, queue, busDead, ingestDead, rule } = createPipeline(config, { ...stores, bus, environment });
   const { api, gateway, readerPolicyArn } = createApi(config, { ...stores, bus, environment });
   sealLedger(config, stores.ledger, [ingest.fn, api.fn]);
+  sealBus(bus, [ingest.fn, api.fn, watch.fn]);
 
   const functions = [ingest, api, watch];
   const deadQueues = { "bus-dead": busDead, "ingest-dead": ingestDead };

@@ -171,7 +171,10 @@ describe.runIf(there)("functions as they are deployed", () => {
     );
     const alarms = ofType(evaluation, "aws:cloudwatch/metricAlarm:MetricAlarm")
       .map(({ inputs }) => inputs)
-      .filter(({ namespace, metricName }) => !namespace.startsWith("AWS/") && metricName !== "IngestFault");
+      .filter(
+        ({ namespace, metricName }) =>
+          !namespace.startsWith("AWS/") && !["IngestFault", "IngestRetry"].includes(metricName),
+      );
     expect(alarms.length).toBe(2);
     for (const { namespace, dimensions, metricName } of alarms)
       expect(said).toContain(`${namespace} ${dimensions.service} ${metricName}`);

@@ -24,16 +24,32 @@ describe("the configuration of a stage", () => {
   test("names everything that cannot be used", () => {
     const env = {
       TOOLTRAIL_JWT_ISSUER: "http://login.example.com",
+      TOOLTRAIL_JWT_OPERATOR_SCOPE: "read write",
       TOOLTRAIL_ALARM_EMAIL: "nobody",
       TOOLTRAIL_RELEASE: "a b",
       TOOLTRAIL_LOG_LEVEL: "LOUD",
     };
     expect(() => stageConfig("Production", env)).toThrow(
-      new RegExp(["--stage", "JWT_ISSUER", "JWT_AUDIENCE", "ALARM_EMAIL", "RELEASE", "LOG_LEVEL"].join("[^]*")),
+      new RegExp(
+        ["--stage", "JWT_ISSUER", "JWT_AUDIENCE", "OPERATOR_SCOPE", "ALARM_EMAIL", "RELEASE", "LOG_LEVEL"].join("[^]*"),
+      ),
     );
   });
 
   test("does not open the API to tokens of any issuer", () => {
     expect(() => stageConfig("production", { TOOLTRAIL_JWT_AUDIENCE: "tooltrail" })).toThrow("TOOLTRAIL_JWT_ISSUER");
+    const scope = { TOOLTRAIL_JWT_OPERATOR_SCOPE: "operate" };
+    expect(() => stageConfig("production", scope)).toThrow("TOOLTRAIL_JWT_ISSUER");
+  });
+
+  test("asks tokens for a scope to operate, which a stage may call otherwise", () => {
+    const env = { TOOLTRAIL_JWT_ISSUER: "https://login.example.com/", TOOLTRAIL_JWT_AUDIENCE: "tooltrail" };
+    expect(stageConfig("production", env).jwt).toMatchObject({ operatorScope: "tooltrail/operate" });
+    const named = { ...env, TOOLTRAIL_JWT_OPERATOR_SCOPE: "https://login.example.com/operate" };
+    expect(stageConfig("production", named).jwt).toMatchObject({ operatorScope: "https://login.example.com/operate" });
+  });
+
+  test.each(["WARN", "ERROR"])("keeps Lambda from dropping metrics (%s)", (level) => {
+    expect(() => stageConfig("production", { TOOLTRAIL_LOG_LEVEL: level })).toThrow("drops the metrics");
   });
 });

@@ -5,6 +5,8 @@ import { rules } from "./rules.ts";
 
 interface Mutation extends Change {
   readonly what: string;
+  /** What the deployment takes from outside, where it matters. */
+  readonly env?: { readonly [name: string]: string };
   /** The rules that refuse it: all of them and no others. */
   readonly refused: readonly string[];
 }
@@ -12,7 +14,20 @@ interface Mutation extends Change {
 const ledger = {
   roles: "no role can change or delete what is in the ledger",
   itself: "the ledger itself refuses changes from everybody",
+  appends: "the ledger itself takes appends from ingest and api alone",
 };
+const name = {
+  roles: "functions speak in the pipeline's name only, emitters in any other",
+  bus: "a bus takes the pipeline's name from the pipeline alone",
+};
+const letsIn = "a table's or a bus's own policy lets nobody in";
+const ring = {
+  functions: "a function's errors and throttles ring, and so does whatever lies dead",
+  pipeline: "what the pipeline says of itself rings",
+  there: "an alarm looks at something that is there",
+};
+const canary = "a release of any function stops at its alarms, and goes back";
+const logs = "a function logs JSON into a group of its own, which forgets";
 const width = "nothing is granted wider than it must be";
 
 /** What somebody could do to the stacks, by mistake or on purpose. */
@@ -76,19 +91,150 @@ const mutations: Mutation[] = [
   {
     what: "emitters may speak as the pipeline",
     file: "stacks/bus.ts",
-    from: 'conditions: [{ test: "StringNotEquals", variable: "events:source", values: [pipelineSource] }],',
+    from: 'conditions: everySource("StringNotEquals"),',
     to: "",
-    refused: ["functions speak in the pipeline's name only, emitters in any other"],
+    refused: [name.roles],
+  },
+  {
+    what: "emitters that need not say who they are",
+    file: "stacks/bus.ts",
+    from: '{ test: "Null", variable: "events:source", values: ["false"] },',
+    to: "",
+    refused: [name.roles],
+  },
+  {
+    what: "one event among others as the pipeline's",
+    file: "stacks/bus.ts",
+    from: '"ForAnyValue:StringEquals"',
+    to: '"ForAllValues:StringEquals"',
+    refused: [name.bus],
+  },
+  {
+    what: "a bus that takes the pipeline's name from anybody of the account",
+    file: "stacks/tooltrail.ts",
+    from: "sealBus(bus, [ingest.fn, api.fn, watch.fn]);",
+    to: "",
+    refused: [name.bus],
+  },
+  {
+    what: "a bus that does not let watch speak",
+    file: "stacks/tooltrail.ts",
+    from: "sealBus(bus, [ingest.fn, api.fn, watch.fn]);",
+    to: "sealBus(bus, [ingest.fn, api.fn]);",
+    refused: [name.bus],
+  },
+  {
+    what: "a bus that lets everybody speak as the pipeline",
+    file: "stacks/bus.ts",
+    from: 'effect: "Deny",',
+    to: "",
+    refused: [name.bus, letsIn],
+  },
+  {
+    what: "a ledger that lets everybody but the pipeline append",
+    file: "stacks/ledger.ts",
+    from: 'sid: "OnlyThePipelineAppends",\n          effect: "Deny",',
+    to: 'sid: "OnlyThePipelineAppends",\n          effect: "Allow",',
+    refused: [ledger.appends, letsIn],
+  },
+  {
+    what: "a ledger that watch may append to",
+    file: "stacks/tooltrail.ts",
+    from: "sealLedger(config, stores.ledger, [ingest.fn, api.fn]);",
+    to: "sealLedger(config, stores.ledger, [ingest.fn, api.fn, watch.fn]);",
+    refused: [ledger.appends],
+  },
+  {
+    what: "readers of quarantine",
+    file: "stacks/api.ts",
+    from: '["/v1/records", "/v1/records/*"].map(',
+    to: '["/v1/records", "/v1/records/*", "/v1/quarantine"].map(',
+    refused: ["who may read records may read nothing else"],
+  },
+  {
+    what: "quarantine for every token",
+    file: "stacks/api.ts",
+    from: "scopes: scopes[what]",
+    to: "scopes: scopes.records",
+    env: { TOOLTRAIL_JWT_ISSUER: "https://login.example.com/", TOOLTRAIL_JWT_AUDIENCE: "tooltrail" },
+    refused: ["a token that may read records may not touch quarantine"],
+  },
+  {
+    what: "queues of 256 KiB",
+    file: "stacks/pipeline.ts",
+    from: "maxMessageSize: 1_048_576,",
+    to: "",
+    refused: ["a queue takes what the bus takes"],
+  },
+  {
+    what: "Lambda drops the metrics",
+    file: "stacks/functions.ts",
+    from: "applicationLogLevel: config.logLevel",
+    to: 'applicationLogLevel: "WARN"',
+    refused: [logs],
+  },
+  {
+    what: "an outage of the database in silence",
+    file: "stacks/alarms.ts",
+    from: 'alarm("ingest-retries", "Events could not be stored and are tried again.", own("IngestRetry")',
+    to: 'alarm("ingest-retries", "Events could not be stored and are tried again.", own("BatchDuplicate")',
+    refused: [ring.pipeline, canary],
+  },
+  {
+    what: "an alarm that a single message never rings",
+    file: "stacks/alarms.ts",
+    from: "of: 20,",
+    to: "",
+    refused: ["one message that fails again and again rings"],
+  },
+  {
+    what: "no alarm on integrity",
+    file: "stacks/alarms.ts",
+    from: 'alarm("integrity", "A batch was refused under a number that is taken.", own("IntegrityConflict"), atOnce),',
+    to: "",
+    refused: [ring.pipeline, canary],
+  },
+  {
+    what: "an alarm on a metric that nobody counts",
+    file: "stacks/alarms.ts",
+    from: '"Ingest failed in a way that it does not know.", own("IngestFault")',
+    to: '"Ingest failed in a way that it does not know.", own("Nonsense")',
+    refused: [ring.pipeline, ring.there, canary],
+  },
+  {
+    what: "an alarm on an answer that there is not",
+    file: "stacks/alarms.ts",
+    from: 'metric: "5xx"',
+    to: 'metric: "6xx"',
+    refused: [ring.pipeline, ring.there, canary],
+  },
+  {
+    what: "alarms on another pipeline",
+    file: "stacks/alarms.ts",
+    from: "dimensions: { service: config.name },",
+    to: 'dimensions: { service: "another" },',
+    refused: [ring.there],
+  },
+  {
+    what: "alarms on a dimension that there is not",
+    file: "stacks/alarms.ts",
+    from: "dimensions: { QueueName:",
+    to: "dimensions: { Queue:",
+    refused: [ring.there, ring.functions, "an event source that falls behind rings"],
+  },
+  {
+    what: "a release whatever it answers",
+    file: "stacks/alarms.ts",
+    from: "...ofResults[name],",
+    to: "",
+    refused: [canary],
   },
   {
     what: "a queue without dead letters",
     file: "stacks/pipeline.ts",
     from: "dlq: { queue: ingestDead.arn, retry: 100 },",
     to: "",
-    refused: [
-      "a queue has a dead-letter queue, and is encrypted for 14 days",
-      "a function's errors and throttles ring, and so does whatever lies dead",
-    ],
+    refused: ["a queue has a dead-letter queue, and is encrypted for 14 days", ring.functions],
   },
   {
     what: "a target without dead letters",
@@ -150,24 +296,21 @@ const mutations: Mutation[] = [
     file: "stacks/functions.ts",
     from: "environment: { variables: environment },",
     to: "",
-    refused: ["a function is arm64, Node 24, traced, and its environment holds what it should"],
+    refused: ["a function is arm64, Node 24, traced, and its environment holds what it should", ring.there],
   },
   {
     what: "logs for ever",
     file: "stacks/functions.ts",
     from: "retentionInDays: logRetentionDays,",
     to: "",
-    refused: ["a function logs JSON into a group of its own, which forgets", "every log group forgets"],
+    refused: [logs, "every log group forgets"],
   },
   {
     what: "no alarm on errors",
     file: "stacks/alarms.ts",
     from: 'ofFunction(fn, "Errors"), atOnce',
     to: 'ofFunction(fn, "Duration"), atOnce',
-    refused: [
-      "a function's errors and throttles ring, and so does whatever lies dead",
-      "a release of any function stops at its alarms, and goes back",
-    ],
+    refused: [ring.functions, ring.there, canary],
   },
   {
     what: "an alarm that rings nowhere",
@@ -181,7 +324,7 @@ const mutations: Mutation[] = [
     file: "stacks/alarms.ts",
     from: '"Events wait to be stored.", ofQueue(queue, "ApproximateAgeOfOldestMessage")',
     to: '"Events wait to be stored.", ofQueue(queue, "NumberOfMessagesSent")',
-    refused: ["an event source that falls behind rings"],
+    refused: ["an event source that falls behind rings", ring.there],
   },
   {
     what: "a ledger that can be dropped",
@@ -233,13 +376,13 @@ const mutations: Mutation[] = [
     file: "stacks/release.ts",
     from: "autoRollbackConfiguration: { enabled: true,",
     to: "autoRollbackConfiguration: { enabled: false,",
-    refused: ["a release of any function stops at its alarms, and goes back"],
+    refused: [canary],
   },
 ];
 
 describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))("the rules refuse", () => {
-  test.concurrent.each(mutations)("$what", async ({ refused, ...change }) => {
-    const broken = await evaluate({ changes: [change] }, (evaluation) =>
+  test.concurrent.each(mutations)("$what", async ({ refused, env = {}, ...change }) => {
+    const broken = await evaluate({ changes: [change], env }, (evaluation) =>
       Object.entries(rules)
         .filter(([, isBroken]) => isBroken(evaluation).length > 0)
         .map(([rule]) => rule),

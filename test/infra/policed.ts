@@ -1,37 +1,30 @@
 import { createServer } from "node:http";
 import { bodyOf, json, type Listening, listening } from "../support/aws-services.ts";
 import type { Evaluation, Resource } from "./evaluate.ts";
-import { allows } from "./rules.ts";
-
-/** Something that a function asked of AWS. */
-export interface Asked {
-  readonly action: string;
-  readonly resource: string;
-  /** What conditions of policies look at. */
-  readonly context: { readonly [variable: string]: readonly string[] };
-}
+import { allows, type Request, refuses } from "./rules.ts";
 
 export interface Policed extends Listening {
-  readonly allowed: Asked[];
-  readonly denied: Asked[];
+  readonly allowed: Request[];
+  readonly denied: Request[];
 }
 
 /**
- * AWS behind the role of one function as the stack makes it: what the role does not allow is refused, as IAM would, and what it allows goes on
- * to DynamoDB Local and the stand-ins for the other services.
+ * AWS behind the role of one function as the stack makes it: what the role does not allow, or the table or the bus refuses it, is refused, as IAM
+ * would, and what is allowed goes on to DynamoDB Local and the stand-ins for the other services.
  */
 export async function policed(
   evaluation: Evaluation,
   role: string,
   behind: { readonly dynamoDb: string; readonly services: string },
 ): Promise<Policed> {
-  const allowed: Asked[] = [];
-  const denied: Asked[] = [];
+  const allowed: Request[] = [];
+  const denied: Request[] = [];
+  const principal = evaluation.resources.find(({ name }) => name === role)?.arn ?? `unknown ${role}`;
   const server = createServer(async (request, response) => {
     const target = String(request.headers["x-amz-target"]);
     const body = await bodyOf(request);
     const asked = askedFor(evaluation, target, JSON.parse(body));
-    const refused = asked.filter((one) => !allows(evaluation, role, one));
+    const refused = asked.filter((one) => !allows(evaluation, role, one) || refuses(evaluation, principal, one));
     denied.push(...refused);
     if (asked.length === 0 || refused.length > 0) {
       const __type = "com.amazon.coral.service#AccessDeniedException";
@@ -54,7 +47,7 @@ export async function policed(
 }
 
 /** A request's actions, each on its resource: a transaction needs the actions of its parts. */
-function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs"]): Asked[] {
+function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs"]): Request[] {
   const [service = "", operation = ""] = target.split(".");
   if (service === "AWSEvents") {
     const bus = arnOf(evaluation, "aws:cloudwatch/eventBus:EventBus", body.Entries[0].EventBusName);
@@ -63,7 +56,7 @@ function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs
   }
   if (service === "secretsmanager")
     return [{ action: `secretsmanager:${operation}`, resource: body.SecretId, context: {} }];
-  const on = (name: string, table: string, keys: readonly string[], index = ""): Asked => ({
+  const on = (name: string, table: string, keys: readonly string[], index = ""): Request => ({
     action: `dynamodb:${name}`,
     resource: arnOf(evaluation, "aws:dynamodb/table:Table", table) + (index && `/index/${index}`),
     context: { "dynamodb:LeadingKeys": keys },

@@ -193,11 +193,17 @@ function policyDocument({ statements }: Inputs): object {
           ),
         }),
         ...(conditions?.length && {
-          Condition: Object.fromEntries(conditions.map(({ test, variable, values }) => [test, { [variable]: values }])),
+          Condition: conditionOf(conditions),
         }),
       }),
     ),
   };
+}
+
+function conditionOf(conditions: NonNullable<Statement["conditions"]>): object {
+  const condition: { [test: string]: { [variable: string]: string[] } } = {};
+  for (const { test, variable, values } of conditions) condition[test] = { ...condition[test], [variable]: values };
+  return condition;
 }
 
 /** SST's own server, as far as components ask it. */

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Evaluation, Resource } from "./evaluate.ts";
 
 /**
@@ -29,6 +31,46 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         .map((closed) => `${name} does not refuse ${closed}`);
     }),
 
+  "the ledger itself takes appends from ingest and api alone": (evaluation) =>
+    ledgers(evaluation).flatMap(({ name, arn }) =>
+      refusals(evaluation, { action: "dynamodb:PutItem", resource: arn, context: {} }, (role) =>
+        functions(evaluation).some(({ inputs }) => inputs.role === role && /-(ingest|api)$/.test(inputs.name)),
+      ).map((wrong) => `${name} ${wrong}`),
+    ),
+
+  "a bus takes the pipeline's name from the pipeline alone": (evaluation) =>
+    ofType(evaluation, "aws:cloudwatch/eventBus:EventBus").flatMap(({ name, arn }) => {
+      const put = (...sources: string[]): Request => ({
+        action: "events:PutEvents",
+        resource: arn,
+        context: { "events:source": sources },
+      });
+      const mayPut = (role: string): boolean => functions(evaluation).some(({ inputs }) => inputs.role === role);
+      return [
+        ...refusals(evaluation, put("billing", "tooltrail.pipeline"), mayPut),
+        ...refusals(evaluation, put("billing"), () => true),
+      ].map((wrong) => `${name} ${wrong}`);
+    }),
+
+  "a table's or a bus's own policy lets nobody in": (evaluation) =>
+    resourcePolicies(evaluation)
+      .filter(({ effect }) => effect === "Allow")
+      .map(({ name, actions }) => `${name} allows ${actions}`),
+
+  "who may read records may read nothing else": (evaluation) => {
+    const readable = ["/$default/GET/v1/records", "/$default/GET/v1/records/*"];
+    const policies = new Map<string, string[]>();
+    for (const { role, action, resource } of grants(evaluation).filter(({ action }) =>
+      /^(\*|execute-api:)/.test(action),
+    ))
+      policies.set(role, [
+        ...(policies.get(role) ?? []),
+        `${action} ${resource.replace(/^arn:aws:execute-api:[^/]*/, "")}`,
+      ]);
+    const wanted = readable.map((path) => `execute-api:Invoke ${path}`).join();
+    return [...policies].filter(([, granted]) => granted.sort().join() !== wanted).map(([role]) => role);
+  },
+
   "nothing is granted wider than it must be": (evaluation) =>
     grants(evaluation)
       .filter(({ action, resource }) => action.includes("*") || resource === "*" || !isNarrow(resource))
@@ -54,8 +96,11 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
     allPolicies(evaluation)
       .filter(({ actions }) => actions.some((action) => matches(action, "events:PutEvents")))
       .filter(({ role, condition }) => {
-        const test = role.endsWith("Role") ? "StringEquals" : "StringNotEquals";
-        return condition?.[test]?.["events:source"]?.[0] !== "tooltrail.pipeline";
+        const test = role.endsWith("Role") ? "ForAllValues:StringEquals" : "ForAllValues:StringNotEquals";
+        return (
+          condition?.[test]?.["events:source"]?.[0] !== "tooltrail.pipeline" ||
+          condition.Null?.["events:source"]?.[0] !== "false"
+        );
       })
       .map(({ role }) => `${role} may speak in any name`),
 
@@ -73,6 +118,11 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       ...(inputs.messageRetentionSeconds === 1_209_600 ? [] : [`${name} forgets before 14 days`]),
     ]);
   },
+
+  "a queue takes what the bus takes": (evaluation) =>
+    ofType(evaluation, "aws:sqs/queue:Queue")
+      .filter(({ inputs }) => inputs.maxMessageSize !== 1_048_576)
+      .map(({ name, inputs }) => `${name} takes ${inputs.maxMessageSize ?? 262_144} bytes`),
 
   "only our rule sends to a queue, and only over TLS": (evaluation) => {
     const rulesArns = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule").map(({ arn }) => arn);
@@ -158,6 +208,8 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       );
       return [
         ...(inputs.loggingConfig?.logFormat === "JSON" ? [] : [`${name} does not log JSON`]),
+        // A metric's line has no level, and Lambda takes it for one at INFO.
+        ...(["DEBUG", "INFO"].includes(inputs.loggingConfig?.applicationLogLevel) ? [] : [`${name} drops its metrics`]),
         ...(group?.inputs.retentionInDays > 0 ? [] : [`${name} logs for ever`]),
       ];
     }),
@@ -201,6 +253,55 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         );
       })
       .map(({ mapping }) => mapping.name),
+
+  "what the pipeline says of itself rings": (evaluation) =>
+    mustRing
+      .filter(
+        ({ namespace, metric, above, minutes }) =>
+          !alarmsOf(evaluation).some(
+            ({ inputs }) =>
+              inputs.namespace === namespace &&
+              inputs.metricName === metric &&
+              inputs.threshold <= above &&
+              inputs.period * (inputs.datapointsToAlarm ?? inputs.evaluationPeriods) <= minutes * 60,
+          ),
+      )
+      .map(({ metric }) => metric),
+
+  "one message that fails again and again rings": (evaluation) =>
+    mappings(evaluation).flatMap(({ queue }) =>
+      alarmsOf(evaluation)
+        .filter(({ inputs }) => queue !== undefined && inputs.metricName === "IngestRetry")
+        // It fails once in the time that it is hidden for.
+        .filter(
+          ({ inputs: { period, evaluationPeriods, datapointsToAlarm } }) =>
+            period * evaluationPeriods <
+            (datapointsToAlarm ?? evaluationPeriods) * queue?.inputs.visibilityTimeoutSeconds,
+        )
+        .map(({ name }) => name),
+    ),
+
+  "an alarm looks at something that is there": (evaluation) =>
+    alarmsOf(evaluation).flatMap(({ name, inputs }) => {
+      const known = signals[inputs.namespace];
+      const there = dimensionValues(evaluation);
+      const dimensions = Object.entries<string>(inputs.dimensions ?? {});
+      return [
+        ...(known?.metrics[inputs.metricName] === inputs.statistic
+          ? []
+          : [`${name}: ${inputs.statistic} of ${inputs.namespace} ${inputs.metricName}`]),
+        ...(dimensions
+          .map(([dimension]) => dimension)
+          .sort()
+          .join() === known?.dimensions
+          ? []
+          : [`${name}: dimensions`]),
+        ...dimensions
+          .filter(([dimension, value]) => !there[dimension]?.includes(value))
+          .map(([dimension, value]) => `${name}: no ${dimension} ${value}`),
+        ...(inputs.comparisonOperator === "GreaterThanThreshold" ? [] : [`${name}: ${inputs.comparisonOperator}`]),
+      ];
+    }),
 
   "every alarm tells somebody, and silence is no alarm": (evaluation) => {
     const topics = ofType(evaluation, "aws:sns/topic:Topic").map(({ arn }) => arn);
@@ -248,6 +349,12 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       .map(({ name }) => `${name} lets anybody call`),
   ],
 
+  "a token that may read records may not touch quarantine": (evaluation) =>
+    ofType(evaluation, "aws:apigatewayv2/route:Route")
+      .filter(({ inputs }) => inputs.authorizationType === "JWT" && !/^GET \/v1\/records(\/|$)/.test(inputs.routeKey))
+      .filter(({ inputs }) => !(inputs.authorizationScopes?.length > 0))
+      .map(({ inputs }) => String(inputs.routeKey)),
+
   "the API is logged, throttled, and open to no other origin": (evaluation) => [
     ...ofType(evaluation, "aws:apigatewayv2/stage:Stage").flatMap(({ name, inputs }) => [
       ...(inputs.accessLogSettings?.destinationArn ? [] : [`${name} is not logged`]),
@@ -259,18 +366,30 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
   ],
 
   "a release of any function stops at its alarms, and goes back": (evaluation) => {
-    const groups = ofType(evaluation, "aws:codedeploy/deploymentGroup:DeploymentGroup");
-    const alarms = ofType(evaluation, "aws:cloudwatch/metricAlarm:MetricAlarm");
-    return functions(evaluation).flatMap(({ inputs: { name } }) => {
-      const own = alarms.filter(
-        ({ inputs }) => inputs.dimensions?.FunctionName === name && inputs.metricName === "Errors",
-      );
-      const stops = groups.some(
-        ({ inputs }) =>
-          inputs.autoRollbackConfiguration?.enabled === true &&
-          own.some((alarm) => inputs.alarmConfiguration?.alarms?.includes(alarm.inputs.name)),
-      );
-      return stops ? [] : [`${name} is released blindly`];
+    const alarms = alarmsOf(evaluation);
+    const integrations = ofType(evaluation, "aws:apigatewayv2/integration:Integration");
+    return functions(evaluation).flatMap(({ arn, inputs: { name } }) => {
+      const group = ofType(evaluation, "aws:codedeploy/deploymentGroup:DeploymentGroup").find(({ inputs }) =>
+        name.endsWith(`-${inputs.deploymentGroupName}`),
+      )?.inputs;
+      const goesBack =
+        group?.autoRollbackConfiguration?.enabled === true &&
+        group.autoRollbackConfiguration.events.includes("DEPLOYMENT_STOP_ON_ALARM") &&
+        group.alarmConfiguration?.enabled === true;
+      // Of these, Lambda's own say nothing of a version that answers, and answers wrongly.
+      const wanted = [
+        ...["Errors", "Throttles"],
+        ...(mappings(evaluation).some(({ queue, fn }) => queue !== undefined && fn?.arn === arn) ? ownAlarms : []),
+        ...(integrations.some(({ inputs }) => String(inputs.integrationUri).startsWith(arn)) ? ["5xx"] : []),
+      ];
+      return wanted
+        .filter((metric) => {
+          const telling = alarms.filter(
+            ({ inputs }) => inputs.metricName === metric && [undefined, name].includes(inputs.dimensions?.FunctionName),
+          );
+          return !goesBack || !telling.some(({ inputs }) => group.alarmConfiguration.alarms.includes(inputs.name));
+        })
+        .map((metric) => `${name} is released whatever its ${metric}`);
     });
   },
 };
@@ -284,6 +403,54 @@ const ledgerIsClosedTo = [
   "dynamodb:PartiQLUpdate",
   "dynamodb:PartiQLDelete",
   "dynamodb:DeleteTable",
+];
+
+/** What functions count, as their source says it. */
+const ownMetrics = [
+  ...readFileSync(join(import.meta.dirname, "../../functions/lib/handler.ts"), "utf8").matchAll(
+    /addMetric\(([^)]*), MetricUnit/g,
+  ),
+].flatMap(([, names = ""]) => [...names.matchAll(/"([A-Z]\w+)"/g)].map(([, name = ""]) => name));
+
+interface Known {
+  /** By name, sorted. Of any other set CloudWatch has no data. */
+  readonly dimensions: string;
+  /** Which statistic of a metric tells something. */
+  readonly metrics: { readonly [metric: string]: "Sum" | "Maximum" };
+}
+
+/** What CloudWatch has, as far as an alarm may look at it. */
+const signals: { readonly [namespace: string]: Known } = {
+  tooltrail: { dimensions: "service", metrics: Object.fromEntries(ownMetrics.map((metric) => [metric, "Sum"])) },
+  "AWS/ApiGateway": { dimensions: "ApiId", metrics: { "5xx": "Sum" } },
+  "AWS/Events": { dimensions: "EventBusName,RuleName", metrics: { InvocationsFailedToBeSentToDlq: "Sum" } },
+  "AWS/Lambda": { dimensions: "FunctionName", metrics: { Errors: "Sum", Throttles: "Sum", IteratorAge: "Maximum" } },
+  "AWS/SQS": {
+    dimensions: "QueueName",
+    metrics: { ApproximateNumberOfMessagesVisible: "Maximum", ApproximateAgeOfOldestMessage: "Maximum" },
+  },
+};
+
+const dimensionValues = (evaluation: Evaluation): { readonly [dimension: string]: readonly unknown[] } => ({
+  service: functions(evaluation).map(({ inputs }) => inputs.environment?.variables?.POWERTOOLS_SERVICE_NAME),
+  FunctionName: functions(evaluation).map(({ inputs }) => inputs.name),
+  QueueName: ofType(evaluation, "aws:sqs/queue:Queue").map(({ inputs }) => inputs.name),
+  ApiId: ofType(evaluation, "aws:apigatewayv2/api:Api").map(({ arn }) => arn.replace(/^.*\//, "")),
+  EventBusName: ofType(evaluation, "aws:cloudwatch/eventBus:EventBus").map(({ inputs }) => inputs.name),
+  RuleName: ofType(evaluation, "aws:cloudwatch/eventRule:EventRule").map(({ inputs }) => inputs.name),
+});
+
+/** That no call fails by: a message that is not stored, or refused, is a call that went well. */
+const ownAlarms = ["IngestRetry", "IngestFault", "Quarantined", "IntegrityConflict"];
+
+/** From which number, and after how many such minutes at most. */
+const mustRing = [
+  { namespace: "tooltrail", metric: "IngestRetry", above: 0, minutes: 5 },
+  { namespace: "tooltrail", metric: "IngestFault", above: 0, minutes: 1 },
+  { namespace: "tooltrail", metric: "Quarantined", above: 25, minutes: 5 },
+  { namespace: "tooltrail", metric: "IntegrityConflict", above: 0, minutes: 1 },
+  { namespace: "AWS/ApiGateway", metric: "5xx", above: 0, minutes: 1 },
+  { namespace: "AWS/Events", metric: "InvocationsFailedToBeSentToDlq", above: 0, minutes: 1 },
 ];
 
 /** Actions that IAM knows no resource for, and why a role has them. */
@@ -305,6 +472,7 @@ export const ofType = ({ resources }: Evaluation, type: string): Resource[] =>
   resources.filter((resource) => resource.type === type);
 
 export const functions = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:lambda/function:Function");
+const alarmsOf = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:cloudwatch/metricAlarm:MetricAlarm");
 const tables = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:dynamodb/table:Table");
 /** Whatever functions call the ledger, and the table with a stream, even where they call it otherwise. */
 const ledgers = (evaluation: Evaluation): Resource[] => {
@@ -377,30 +545,57 @@ const allPolicies = (evaluation: Evaluation): (Statement & { readonly role: stri
     })
     .filter(({ effect }) => effect === "Allow");
 
+/** Something that is asked of AWS. */
+export interface Request {
+  readonly action: string;
+  readonly resource: string;
+  /** What conditions of policies look at. */
+  readonly context: { readonly [variable: string]: readonly string[] };
+}
+
 /** Whether a role as the stack makes it allows something: its allow statements alone, since roles of ours deny nothing. */
-export const allows = (
-  evaluation: Evaluation,
-  role: string,
-  asked: {
-    readonly action: string;
-    readonly resource: string;
-    readonly context: { readonly [variable: string]: readonly string[] };
-  },
-): boolean =>
-  allPolicies(evaluation).some(
-    ({ role: name, actions, resources, condition }) =>
-      name === role &&
-      actions.some((action) => matches(action, asked.action)) &&
-      resources.some((resource) => matches(resource, asked.resource)) &&
-      Object.entries(condition ?? {}).every(([test, variables]) =>
-        Object.entries(variables).every(([variable, values]) => holds(test, values, asked.context[variable] ?? [])),
-      ),
+export const allows = (evaluation: Evaluation, role: string, asked: Request): boolean =>
+  allPolicies(evaluation).some((statement) => statement.role === role && isAbout(statement, asked));
+
+/** Whether a table or a bus refuses something to somebody, whatever their own policies allow. */
+export const refuses = (evaluation: Evaluation, principal: string, { context, ...asked }: Request): boolean =>
+  resourcePolicies(evaluation).some(
+    (statement) =>
+      statement.effect === "Deny" &&
+      statement.everybody &&
+      isAbout(statement, { ...asked, context: { ...context, "aws:PrincipalArn": [principal] } }),
+  );
+
+const resourcePolicies = (evaluation: Evaluation): (Statement & { readonly name: string })[] =>
+  ["aws:dynamodb/resourcePolicy:ResourcePolicy", "aws:cloudwatch/eventBusPolicy:EventBusPolicy"]
+    .flatMap((type) => ofType(evaluation, type))
+    .flatMap(({ name, inputs }) => statementsOf(inputs.policy).map((statement) => ({ ...statement, name })));
+
+/** Every role, and somebody else of the account, of whom a resource refuses the wrong ones. */
+const refusals = (evaluation: Evaluation, asked: Request, isWelcome: (role: string) => boolean): string[] =>
+  [...ofType(evaluation, "aws:iam/role:Role").map(({ arn }) => arn), "arn:aws:iam::111122223333:role/somebody"]
+    .filter((principal) => refuses(evaluation, principal, asked) === isWelcome(principal))
+    .map((principal) => `${isWelcome(principal) ? "refuses" : "takes from"} ${principal}`);
+
+const isAbout = ({ actions, resources, condition }: Statement, asked: Request): boolean =>
+  actions.some((action) => matches(action, asked.action)) &&
+  resources.some((resource) => matches(resource, asked.resource)) &&
+  Object.entries(condition ?? {}).every(([test, variables]) =>
+    Object.entries(variables).every(([variable, values]) => holds(test, values, asked.context[variable] ?? [])),
   );
 
 function holds(test: string, values: readonly string[], given: readonly string[]): boolean {
   switch (test) {
-    case "StringEquals":
-      return given.length > 0 && given.every((one) => values.includes(one));
+    case "Null":
+      return (given.length === 0) === (values[0] === "true");
+    case "StringNotEquals":
+      return !given.some((one) => values.includes(one));
+    case "ForAnyValue:StringEquals":
+      return given.some((one) => values.includes(one));
+    case "ForAllValues:StringEquals":
+      return given.every((one) => values.includes(one));
+    case "ForAllValues:StringNotEquals":
+      return !given.some((one) => values.includes(one));
     case "ForAllValues:StringLike":
       return given.every((one) => values.some((value) => matches(value, one)));
     default:

@@ -130,13 +130,82 @@ describe("release", () => {
   test("goes back at once, to the release that is named", async () => {
     const { code, of } = await run("release", ["--stage", "production", "--to", "a1", "--at-once"], {
       ...live,
+      "deploy list-deployments": [{ deployments: [] }],
       "lambda update-alias": [{}],
     });
     expect(code).toBe(0);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
     expect(moved).toHaveLength(3);
     expect(moved[0]).toContain('--name live --function-version 9 --routing-config {"AdditionalVersionWeights":{}}');
-    expect(of("deploy")).toEqual([]);
+    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(3).fill("list-deployments"));
+  });
+
+  // As CodeDeploy leaves an alias during a canary: the former version, and a weight for the new one.
+  const canary = {
+    ...live,
+    "lambda get-alias": [{ FunctionVersion: "10", RoutingConfig: { AdditionalVersionWeights: { "11": 0.1 } } }],
+    "lambda update-alias": [{}],
+  };
+  const stopping = {
+    ...canary,
+    "deploy list-deployments": [{ deployments: ["d-7"] }],
+    "deploy stop-deployment": [{ status: "Pending" }],
+  };
+  const inStatus = (status: string) => ({ deploymentInfo: { status } });
+
+  test("goes back at once in the middle of a canary, after CodeDeploy was stopped", async () => {
+    const { code, said, asked, of } = await run("release", ["--stage", "production", "--to", "b2", "--at-once"], {
+      ...stopping,
+      "deploy get-deployment": [inStatus("InProgress"), inStatus("Stopped")],
+    });
+    expect(code).toBe(0);
+    expect(said).toContain("tooltrail-api: from version 10 and 11 to 10, all calls.");
+    const [listed] = of("deploy list-deployments").map(({ args }) => args.join(" "));
+    expect(listed).toMatch(
+      /--application-name tooltrail --deployment-group-name \w+ --include-only-statuses Created Queued InProgress Baking Ready /,
+    );
+    for (const { args } of of("deploy stop-deployment"))
+      expect(args.join(" ")).toMatch(/d-7 --no-auto-rollback-enabled/);
+    const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
+    expect(moved).toHaveLength(3);
+    for (const one of moved)
+      expect(one).toContain('--function-version 10 --routing-config {"AdditionalVersionWeights":{}}');
+    const steps = asked.map(({ args }) => args[1]);
+    expect(steps.indexOf("update-alias")).toBeGreaterThan(steps.indexOf("get-deployment"));
+  });
+
+  test("goes back at once where a canary was stopped and left", async () => {
+    const { code, of } = await run("release", ["--stage", "production", "--to", "b2", "--at-once"], {
+      ...canary,
+      "deploy list-deployments": [{ deployments: [] }],
+    });
+    expect([code, of("lambda update-alias").length]).toEqual([0, 3]);
+  });
+
+  test("a deployment that ends while it is stopped is stopped", async () => {
+    const { code, of } = await run("release", ["--stage", "production", "--to", "b2", "--at-once"], {
+      ...stopping,
+      "deploy stop-deployment": ["DeploymentAlreadyCompletedException"],
+      "deploy get-deployment": [inStatus("Succeeded")],
+    });
+    expect([code, of("lambda update-alias").length]).toEqual([0, 3]);
+  });
+
+  test("moves the calls even where CodeDeploy cannot be stopped, and says so", async () => {
+    const { code, said, of } = await run("release", ["--stage", "production", "--to", "b2", "--at-once"], {
+      ...stopping,
+      "deploy stop-deployment": ["AccessDenied"],
+      "deploy get-deployment": [inStatus("InProgress")],
+    });
+    expect([code, of("lambda update-alias").length]).toEqual([2, 3]);
+    expect(said).toContain("tooltrail: aws deploy stop-deployment: AccessDenied");
+  });
+
+  test.each([["b2"], ["c3"]])("begins nothing in the middle of a canary (to %s)", async (to) => {
+    const { code, said, of } = await run("release", ["--stage", "production", "--to", to], canary);
+    expect(code).toBe(2);
+    expect(said).toContain("version 10 shares its calls with 11");
+    expect([...of("deploy"), ...of("lambda update-alias")]).toEqual([]);
   });
 
   test("moves nothing where a function has no version of the release", async () => {

@@ -112,6 +112,11 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
         issuer: env.TOOLTRAIL_JWT_ISSUER,
         audiences: ["tooltrail", "auditors"],
       });
+      const scopes = ofType(evaluation, "aws:apigatewayv2/route:Route").map(({ inputs }) => [
+        inputs.routeKey.split("/")[2],
+        inputs.authorizationScopes,
+      ]);
+      expect(Object.fromEntries(scopes)).toEqual({ records: undefined, quarantine: ["tooltrail/operate"] });
     } else {
       expect([...types]).toEqual(["AWS_IAM"]);
       expect(authorizers).toEqual([]);
