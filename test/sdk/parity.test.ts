@@ -1,5 +1,6 @@
 /** The claim: a server with one added line says of itself what the proxy in front of it says. */
 import type { RecordView } from "@tooltrail/api/types";
+import { maxCanonicalBytes } from "@tooltrail/format";
 import { beforeAll, describe, expect, test } from "vitest";
 import { aPipeline } from "../support/a-pipeline.ts";
 import { behindProxy, eventually, records } from "../support/pipeline.ts";
@@ -16,6 +17,7 @@ type Kind = (typeof kinds)[number];
 type View = RecordView & {
   readonly event?: string;
   readonly tool?: string;
+  readonly result?: { readonly bytes: number };
   readonly links?: { readonly sessionId?: string };
 };
 type Recorded = { readonly [kind in Kind]: readonly View[] };
@@ -40,6 +42,7 @@ async function play(session: McpSession, cancels: boolean, rounds: boolean): Pro
   await call("no-such-tool", {});
   await call("fail");
   await call("odd");
+  await call("rows");
   await call("wipe", { id: "n1" });
   if (cancels) {
     const stop = new AbortController();
@@ -93,7 +96,7 @@ describe.each([
   { version: "v1", stdio: stdioV1, http: httpV1, rounds: false },
   { version: "v2", stdio: stdioV2, http: httpV2, rounds: true },
 ] as const)("a server of SDK $version", ({ version, stdio, http, rounds }) => {
-  const calls = rounds ? 12 : 9;
+  const calls = rounds ? 13 : 10;
   let behind: Recorded;
   let answers: unknown[];
   beforeAll(async () => {
@@ -106,6 +109,8 @@ describe.each([
     expect(await play(await stdio(audited(name, version, "stdio")), true, rounds)).toEqual(answers);
     const inside = await recorded(name, calls);
     expect(behind.call).toHaveLength(calls);
+    const large = behind.call.find(({ tool }) => tool === "rows");
+    expect(large?.result?.bytes).toBeGreaterThan(maxCanonicalBytes);
     for (const kind of kinds)
       expect(inside[kind].map((record) => comparable(record))).toEqual(
         behind[kind].map((record) => comparable(record)),
@@ -138,9 +143,9 @@ describe.each([
 test("a server of SDK v1 without sessions has the same records, but for what only a session knows", async () => {
   const { url, server } = await listening(audited("v1-stateless", "v1", "stateless"));
   await play(await httpV1(url), false, false);
-  const inside = await recorded("v1-stateless", 7, "calls");
+  const inside = await recorded("v1-stateless", 8, "calls");
   await play(await stdioV1(proxied("v1-again", "v1")), false, false);
-  const behind = await recorded("v1-again", 7);
+  const behind = await recorded("v1-again", 8);
   const bare = (record: View) => asByStdio(record, "client");
   for (const kind of ["call", "intent", "definition"] as const)
     expect(inside[kind].map(bare)).toEqual(behind[kind].map(bare));

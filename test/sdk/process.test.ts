@@ -97,6 +97,23 @@ test("a pipeline that never answers holds up neither calls nor the end", async (
   expect(Date.now() - before).toBeLessThan(3_000);
 });
 
+test("a pipeline that is not there holds up neither calls nor the end, and gets all of it later", async () => {
+  const gone = createServer().listen(0, "127.0.0.1");
+  await once(gone, "listening");
+  const endpoint = `http://127.0.0.1:${(gone.address() as AddressInfo).port}`;
+  await new Promise((resolve) => gone.close(resolve));
+  const { client } = stdio("absent", { TOOLTRAIL_ENDPOINT: endpoint });
+  await client.greet();
+  await client.call("echo", { message: "1" });
+  const before = Date.now();
+  expect(await client.end()).toEqual({ code: 0, signal: null });
+  expect(Date.now() - before).toBeLessThan(800); // it would try for a second if anybody listened
+  const heir = stdio("absent");
+  await heir.client.greet();
+  expect(await outcomes("absent", 1)).toEqual([{ tool: "echo", class: "ok" }]);
+  await heir.client.end();
+});
+
 test("a server that exits within a call says so itself, and its code is its own", async () => {
   const { started, client } = stdio("exits");
   await client.greet();

@@ -146,13 +146,21 @@ await server.connect(new StdioServerTransport());
 `;
 
 const serverV1 = `
+import { InMemoryTaskStore } from "@modelcontextprotocol/sdk/experimental/tasks/stores/in-memory.js";
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js";
 import * as z from "zod";
-const server = new McpServer({ name: "one", version: "1.2.3" });
+const capabilities = { tasks: { requests: { tools: { call: {} } } } };
+const server = new McpServer({ name: "one", version: "1.2.3" }, { capabilities, taskStore: new InMemoryTaskStore() });
 const outputSchema = { n: z.number() };
 server.registerTool("wrong-output", { outputSchema }, async () => ({ content: [], structuredContent: { n: "x" } }));
 server.registerTool("no-output", { outputSchema }, async () => ({ content: [] }));
+server.registerTool("nothing", {}, async () => undefined);
+const createTask = async ({ taskStore }) => ({ task: await taskStore.createTask({ ttl: 1000 }) });
+const getTask = ({ taskId, taskStore }) => taskStore.getTask(taskId);
+const getTaskResult = ({ taskId, taskStore }) => taskStore.getTaskResult(taskId);
+const execution = { taskSupport: "required" };
+server.experimental.tasks.registerToolTask("later", { execution }, { createTask, getTask, getTaskResult });
 server.registerTool("off", {}, async () => ({ content: [] })).disable();
 await server.connect(new StdioServerTransport());
 `;
@@ -346,7 +354,13 @@ const servers: readonly Server[] = [
     cases: [
       call("wrong-output", {}, tool("invalid_output", -32602), "output that does not fit its schema"),
       call("no-output", {}, tool("invalid_output", -32602), "output missing"),
+      call("nothing", {}, protocol(-32602, "invalid_output"), "a tool that returns nothing"),
       call("off", {}, tool("unknown_tool", -32602), "a tool that is switched off"),
+      {
+        name: "a task is started, and the tool has yet to run",
+        request: { method: "tools/call", params: { name: "later", arguments: {}, task: { ttl: 1_000 } } },
+        expected: { class: "unknown", reason: "task_started" },
+      },
     ],
   },
   {

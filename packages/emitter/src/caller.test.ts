@@ -1,9 +1,13 @@
+import { PassThrough } from "node:stream";
+import { InMemoryTransport } from "@modelcontextprotocol/sdk/inMemory.js";
+import { StdioServerTransport as StdioV1 } from "@modelcontextprotocol/sdk/server/stdio.js";
+import { StdioServerTransport as StdioV2 } from "@modelcontextprotocol/server/stdio";
 import { describe, expect, test } from "vitest";
-import { type AuthInfo, callerOf, type MessageExtra, nameInToken } from "./caller.ts";
+import { type AuthInfo, callerOf, isStdio, type MessageExtra, nameInToken } from "./caller.ts";
 
 const pseudonym = ({ issuer, subject }: { issuer: string; subject: string }): string => `p(${issuer}|${subject})`;
 const of = (extra: MessageExtra | undefined, sessionId?: string, nameOf = nameInToken) =>
-  callerOf(extra, sessionId, nameOf, pseudonym);
+  callerOf(extra, { sessionId, stdio: true }, nameOf, pseudonym);
 const by = (auth: AuthInfo & { token?: string }): MessageExtra => ({ authInfo: auth, requestInfo: { headers: {} } });
 
 describe("who called", () => {
@@ -20,9 +24,34 @@ describe("who called", () => {
     expect(of(by(auth))?.principal).toEqual({ ref: `p(${who})`, method: "token", verified: true });
   });
 
-  test("is the operating system's user where nothing came by HTTP", () => {
+  test("is the operating system's user by stdio", () => {
     expect(of(undefined)).toBeUndefined();
     expect(of({})).toBeUndefined();
+  });
+
+  test.each<[string, MessageExtra | undefined]>([
+    ["says nothing of its messages", undefined],
+    ["says nothing of who sends them", { authInfo: undefined }],
+  ])("is nobody known by a transport of somebody's own that %s", (_, extra) => {
+    const caller = callerOf(extra, { stdio: false }, nameInToken, pseudonym);
+    expect(caller).toEqual({ principal: { ref: "p(|)", method: "none", verified: false } });
+  });
+
+  test("is whom the token names, by a transport of somebody's own", () => {
+    const caller = callerOf({ authInfo: { clientId: "ada" } }, { stdio: false }, nameInToken, pseudonym);
+    expect(caller?.principal).toEqual({ ref: "p(oauth|client:ada)", method: "token", verified: true });
+  });
+
+  test.each<[string, object, boolean]>([
+    ["the transport of SDK 1", new StdioV1(), true],
+    ["the transport of SDK 2", new StdioV2(), true],
+    ["the channel before it", { _wire: new StdioV2(), send() {} }, true],
+    ["the same transport over other streams", new StdioV1(new PassThrough(), new PassThrough()), false],
+    ["a channel before something else", { _wire: {} }, false],
+    ["a transport in memory", InMemoryTransport.createLinkedPair()[0], false],
+    ["nothing that it knows", { _stdin: null, _wire: null }, false],
+  ])("is told by standard input: %s", (_, transport, expected) => {
+    expect(isStdio(transport)).toBe(expected);
   });
 
   test.each<[string, MessageExtra | undefined, string | undefined]>([

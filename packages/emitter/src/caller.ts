@@ -28,20 +28,37 @@ export const nameInToken: NameOf = ({ clientId, extra }) => {
 const nobody: PrincipalName = { issuer: "", subject: "" };
 const maxText = 512;
 
+/** What is known of a transport itself. */
+export interface Carrier {
+  readonly sessionId?: string | undefined;
+  /** See `isStdio`. */
+  readonly stdio: boolean;
+}
+
 /**
- * Who sent a message, where that is not the operating system's user: by HTTP, whoever the token says, else nobody known.
+ * Whether a transport reads this process's standard input, where nobody writes but whoever started it: either SDK's own transport for stdio, or the
+ * channel that `serveStdio` of 2.x puts before it. By their fields, since neither SDK is imported; what is not recognised may be anybody's.
+ */
+export function isStdio(transport: object): boolean {
+  const { _wire = transport } = transport as { readonly _wire?: object };
+  return (_wire as { readonly _stdin?: { readonly fd?: unknown } } | null)?._stdin?.fd === 0;
+}
+
+/**
+ * Who sent a message, where that is not the operating system's user: whoever the token says, else nobody known. A bridge from WebSockets, or HTTP without
+ * the SDK, is like HTTP without a token: who is at its other end, nobody checked.
  *
- * @returns undefined for a message that did not come by HTTP.
+ * @returns undefined for a message that came by stdio.
  */
 export function callerOf(
   extra: MessageExtra | undefined,
-  sessionId: string | undefined,
+  { sessionId, stdio }: Carrier,
   nameOf: NameOf,
   pseudonym: (name: PrincipalName) => string,
 ): Caller | undefined {
   const auth = extra?.authInfo;
   const request = extra?.requestInfo ?? extra?.request;
-  if (auth === undefined && request === undefined && sessionId === undefined) return undefined;
+  if (stdio && auth === undefined && request === undefined && sessionId === undefined) return undefined;
   const name = auth && named(auth, nameOf);
   const protocol = headerOf(request?.headers, "mcp-protocol-version");
   const where = { ...(sessionId && { sessionId }), ...(protocol && { protocol }) };

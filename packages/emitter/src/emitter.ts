@@ -15,9 +15,19 @@ import type { Keys } from "@tooltrail/format/keys";
 import { adopt, isSpent, recover } from "./adopt.ts";
 import type { PutEvents } from "./bus.ts";
 import { makeFolder } from "./journal.ts";
+import { sayOnce, wordsOf } from "./say.ts";
 import { createSender, type Sender } from "./sender.ts";
+import { maxEnvironmentLength } from "./settings.ts";
 import { openSpool, type Spool } from "./spool.ts";
-import { type Clock, createMemory, createTracker, endRounds, type Tracker, type TrackerOptions } from "./tracker.ts";
+import {
+  type Clock,
+  createMemory,
+  createTracker,
+  endRounds,
+  type Introductions,
+  type Tracker,
+  type TrackerOptions,
+} from "./tracker.ts";
 
 /** What an emitter is told from outside. Sizes in bytes. */
 export interface EmitterOptions {
@@ -36,8 +46,8 @@ export interface EmitterOptions {
 }
 
 export interface Emitter {
-  /** A tracker for one session. */
-  track(): Tracker;
+  /** A tracker for one session. @param said by a session that had another tracker before. */
+  track(said?: Introductions): Tracker;
   /** The pseudonym of a name. */
   pseudonym(name: PrincipalName): string;
   /** Seals what there is and sends what it can in about a second; the rest is left for another process to adopt. */
@@ -58,7 +68,8 @@ export const clock: Clock = { now: () => Date.now(), elapsedUs: () => performanc
  *
  * Synchronous, so that the next message can be recorded. @throws as `fs` does where the spool or the keys cannot be made.
  */
-export function openEmitter(options: EmitterOptions): Emitter {
+export function openEmitter(given: EmitterOptions): Emitter {
+  const options = { ...given, ...soundNames(given) };
   const keys = options.keys();
   makeFolder(options.spoolDir);
   const spoolDir = realpathSync(options.spoolDir); // one name for one folder, whatever links lead to it
@@ -102,8 +113,10 @@ export function openEmitter(options: EmitterOptions): Emitter {
     caring ??= (async () => {
       await room.measure();
       for (const dir of await adopt(spoolDir, spool.dir)) {
-        await recover(dir, keys.installationPem, options.fsync).catch(() => undefined);
-        if (existsSync(dir)) adopted.add(dir); // else the sender was quicker: it has sent and removed it
+        const fault = await recover(dir, keys.installationPem, options.fsync).catch(wordsOf);
+        if (!existsSync(dir)) continue; // the sender was quicker: it has sent and removed it
+        if (fault) sayOnce(`what ${dir} holds is not sent, since it cannot be finished: ${fault}`);
+        adopted.add(dir);
       }
       sender.wake();
     })()
@@ -126,7 +139,7 @@ export function openEmitter(options: EmitterOptions): Emitter {
     random: createChance(),
   };
   return {
-    track: () => createTracker(trackerOptions),
+    track: (said) => createTracker(trackerOptions, said),
     pseudonym: pseudonymOf,
     async stop() {
       clearInterval(silence);
@@ -144,6 +157,15 @@ export function openEmitter(options: EmitterOptions): Emitter {
 
 const lifecycle = (event: "started" | "alive") =>
   ({ schema: recordSchema, kind: "lifecycle", at: clock.now(), event }) as const;
+
+/** Names as a batch takes them. What was cut within a character has no canonical form, and no batch with it could be sealed. */
+const soundNames = ({ serverId, fallbackServer, environment }: EmitterOptions) => ({
+  ...(serverId !== undefined && { serverId: sound(serverId, 256) }),
+  fallbackServer: sound(fallbackServer, 256),
+  ...(environment !== undefined && { environment: sound(environment, maxEnvironmentLength) }),
+});
+
+const sound = (name: string, max: number): string => name.slice(0, max).toWellFormed();
 
 const serverRef = ({ serverId, fallbackServer, environment }: EmitterOptions): ServerRef => ({
   id: serverId ?? fallbackServer,

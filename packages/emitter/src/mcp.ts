@@ -1,29 +1,26 @@
 import { randomBytes } from "node:crypto";
 import { basename } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type PrincipalName, pseudonym } from "@tooltrail/format";
 import { loadKeys } from "@tooltrail/format/keys";
 import { busOf } from "./bus.ts";
-import { type AuthInfo, callerOf, type NameOf, nameInToken } from "./caller.ts";
-import { clock, openEmitter } from "./emitter.ts";
+import { type AuthInfo, callerOf, isStdio, type NameOf, nameInToken } from "./caller.ts";
+import { clock, type Emitter, openEmitter } from "./emitter.ts";
+import { type AuditOptions, checkOptions, givenOptions } from "./options.ts";
+import type { Ending } from "./outcome.ts";
+import { sayOnce, wordsOf } from "./say.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { type Transport, tapOnStart } from "./tap.ts";
-import { createMemory, createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
+import {
+  createIntroductions,
+  createMemory,
+  createTracker,
+  type Introductions,
+  type Tracker,
+  type TrackerOptions,
+} from "./tracker.ts";
 
-export type { AuthInfo, NameOf, PrincipalName, Settings };
-
-/** What is not given is read from the environment (TOOLTRAIL_ENDPOINT, TOOLTRAIL_BUS, TOOLTRAIL_SPOOL, …), as the proxy does. */
-export interface AuditOptions extends Partial<Settings> {
-  /** Else the name by which the server introduces itself. */
-  readonly serverId?: string;
-  /** Tools whose calls are recorded before they run, besides those that declare `destructiveHint: true`. */
-  readonly intentTools?: readonly string[];
-  /** When nothing can be recorded: let calls pass (the default), or refuse destructive ones. */
-  readonly onSpoolFailure?: "open" | "closed";
-  /** Survive power loss too, for a price on each call. */
-  readonly fsync?: boolean;
-  /** Whom a verified token was issued to; by default `iss` and `sub` in its `extra`, else its client. */
-  readonly principal?: NameOf;
-}
+export type { AuditOptions, AuthInfo, NameOf, PrincipalName, Settings };
 
 /** An official server (`McpServer` or `Server`, of `@modelcontextprotocol/sdk` 1 or `@modelcontextprotocol/server` 2), as far as they agree. */
 export interface Connectable {
@@ -41,38 +38,54 @@ export interface Connectable {
  * @returns the same server.
  */
 export function audited<Server extends Connectable>(server: Server, options: AuditOptions = {}): Server {
-  withoutFail(() => listenToConnections(innermost(server), options));
+  orSay(() => listenToConnections(innermost(server), givenOptions(options)));
   return server;
 }
 
 function listenToConnections(server: Protocol, options: AuditOptions): void {
   if (known.has(server)) return;
-  known.add(server);
   const { connect } = server;
   server.connect = (transport, ...rest) => {
-    const leave = withoutFail(() => attach(transport, server, options));
+    const leave = orSay(() => attach(transport, server, options));
     const connected = connect.call(server, transport, ...rest);
     void Promise.resolve(connected).catch(() => leave?.());
     return connected;
   };
+  known.add(server);
+  if (server.transport) throw new Error("audited() came after connect(). Put it where the server is made.");
 }
 
-/** Ends what is open, seals, and sends for at most a second: for a process that ends itself, before it does. */
-export async function stopAuditing(): Promise<void> {
-  const all = [...emitters.values()];
-  emitters.clear();
-  await Promise.all(all.map((emitter) => emitter.stop().catch(() => undefined)));
+/**
+ * Waits for open calls to end, seals, and sends for at most a second: for a process that ends itself, before it does. What is still open then ends as
+ * `unknown`, since nobody sees how it ends. A call that comes later all the same is recorded anew, for the process's end to send or the next process.
+ *
+ * @param options `withinMs` bounds the wait for open calls.
+ */
+export const stopAuditing = ({ withinMs = 5_000 }: { readonly withinMs?: number } = {}): Promise<void> =>
+  stopAll({ via: "stopped" }, withinMs);
+
+async function stopAll(ending: Ending, withinMs: number): Promise<void> {
+  const stopping = [...emitters].map(async ([name, emitter]) => {
+    await emitter.idle(withinMs);
+    if (emitters.get(name) === emitter) emitters.delete(name);
+    await emitter.stop(ending).catch(() => undefined);
+  });
+  await Promise.all(stopping);
 }
 
 interface Protocol {
   connect(transport: Transport, ...rest: unknown[]): Promise<void>;
   readonly server?: unknown;
+  /** Once it is connected. */
+  readonly transport?: unknown;
 }
 
-/** `McpServer` passes `connect` on to the `Server` in it, and some entry points call that one themselves. */
+/** `McpServer` passes `connect` on to the `Server` in it, and some entry points call that one themselves. @throws Error where it is neither. */
 function innermost(server: unknown): Protocol {
-  const { server: inner } = server as Protocol;
-  return (isConnectable(inner) ? inner : server) as Protocol;
+  const { server: inner } = (server ?? {}) as Protocol;
+  if (isConnectable(inner)) return inner;
+  if (isConnectable(server)) return server;
+  throw new Error("audited() takes a server of an official SDK, and this has no connect().");
 }
 
 const isConnectable = (value: unknown): value is Protocol =>
@@ -81,12 +94,21 @@ const isConnectable = (value: unknown): value is Protocol =>
 const known = new WeakSet<object>();
 
 function attach(transport: Transport, server: Protocol, options: AuditOptions): () => void {
-  const emitter = emitterOf(server, options);
-  const tracker = emitter.track();
+  const said = createIntroductions();
+  let emitter = emitterOf(server, options);
+  let tracker = emitter.track(said);
+  const stdio = isStdio(transport);
   const nameOf = options.principal ?? nameInToken;
   return tapOnStart(transport, {
-    tracker,
-    callerOf: (extra) => callerOf(extra, transport.sessionId, nameOf, emitter.pseudonym),
+    get tracker() {
+      return tracker;
+    },
+    resume() {
+      if (!emitter.stopped()) return;
+      emitter = emitterOf(server, options);
+      tracker = emitter.track(said);
+    },
+    callerOf: (extra) => callerOf(extra, { sessionId: transport.sessionId, stdio }, nameOf, emitter.pseudonym),
     closed: options.onSpoolFailure === "closed",
     onChange: () => emitter.watch(tracker),
   });
@@ -94,13 +116,18 @@ function attach(transport: Transport, server: Protocol, options: AuditOptions): 
 
 /** What is shared by all sessions of the servers of one name. */
 interface SharedEmitter {
-  track(): Tracker;
+  track(said: Introductions): Tracker;
   pseudonym(name: PrincipalName): string;
   /** To be called after each message: whoever has an open call is to be closed when the process ends. */
   watch(tracker: Tracker): void;
   /** The process ends now: what is written from here on is for another one to send. */
   abandon(code: number): void;
-  stop(): Promise<void>;
+  /** No call is open, or the time is over. */
+  idle(withinMs: number): Promise<void>;
+  /** Once and for all. @param ending of calls that are still open. */
+  stop(ending: Ending): Promise<void>;
+  /** It takes no record any more. */
+  stopped(): boolean;
 }
 
 const emitters = new Map<string, SharedEmitter>();
@@ -132,10 +159,11 @@ function tooMany(options: AuditOptions): SharedEmitter {
 
 function open(options: AuditOptions, serverId: string | undefined): SharedEmitter {
   try {
+    checkOptions(options);
     const set: Settings = { ...readSettings(), ...options };
     const emitter = openEmitter({
       ...set,
-      ...(serverId && { serverId: serverId.slice(0, 256) }),
+      ...(serverId && { serverId }),
       fallbackServer: basename(process.argv[1] ?? process.execPath),
       keys: () => loadKeys(set.spoolDir, set.digestKey),
       putEvents: busOf(set),
@@ -143,32 +171,40 @@ function open(options: AuditOptions, serverId: string | undefined): SharedEmitte
       onSpoolFailure: options.onSpoolFailure ?? "open",
       fsync: options.fsync ?? false,
     });
-    return { ...emitter, ...watchOver(() => emitter.stop()) };
+    return { ...emitter, ...watchOver(emitter) };
   } catch (error) {
     return complain(error, options);
   }
 }
 
-function watchOver(stop: () => Promise<void>): Pick<SharedEmitter, "watch" | "abandon" | "stop"> {
+function watchOver(emitter: Emitter): Omit<SharedEmitter, "track" | "pseudonym"> {
   /** Those with open calls alone: a session that its server forgets without closing it is not kept in memory by us. */
   const busy = new Set<Tracker>();
-  const close = (ending: Parameters<Tracker["close"]>[0]): void => {
+  let stopping: Promise<void> | undefined;
+  const close = (ending: Ending): void => {
     for (const tracker of busy) tracker.close(ending);
     busy.clear();
   };
   return {
     watch: (tracker) => void (tracker.busy() ? busy.add(tracker) : busy.delete(tracker)),
     abandon: (code) => close({ via: "exit", code, signal: null }),
-    stop() {
-      close({ via: "client_gone" });
-      return stop();
+    async idle(withinMs) {
+      for (const until = performance.now() + withinMs; busy.size > 0 && performance.now() < until; ) await sleep(20);
     },
+    stop(ending) {
+      if (stopping === undefined) {
+        close(ending);
+        stopping = emitter.stop();
+      }
+      return stopping;
+    },
+    stopped: () => stopping !== undefined,
   };
 }
 
 /** Nothing can be recorded, and calls pass unless they are to be refused. It is tried again with the first session after a while. */
 function complain(error: unknown, options: AuditOptions): SharedEmitter {
-  process.stderr.write(`tooltrail: calls are NOT recorded: ${error instanceof Error ? error.message : "unknown"}\n`);
+  process.stderr.write(`tooltrail: ${notRecorded(error)}\n`);
   const digestKey = randomBytes(32);
   const nobodys = ({ issuer, subject }: PrincipalName): string => pseudonym(digestKey, issuer, subject);
   const trackerOptions: TrackerOptions = {
@@ -176,17 +212,19 @@ function complain(error: unknown, options: AuditOptions): SharedEmitter {
     memory: createMemory(),
     caller: { principal: { ref: nobodys({ issuer: "", subject: "" }), method: "none", verified: false } },
     digestKey,
-    intentTools: new Set(options.intentTools),
+    intentTools: new Set(Array.isArray(options.intentTools) ? options.intentTools : []),
     onSpoolFailure: options.onSpoolFailure ?? "open",
     clock,
     random: randomBytes,
   };
   const deaf: SharedEmitter = {
-    track: () => createTracker(trackerOptions),
+    track: (said) => createTracker(trackerOptions, said),
     pseudonym: nobodys,
     watch: () => undefined,
     abandon: () => undefined,
+    idle: () => Promise.resolve(),
     stop: () => Promise.resolve(),
+    stopped: () => false,
   };
   const forget = (): void => {
     for (const [name, emitter] of emitters) if (emitter === deaf) emitters.delete(name);
@@ -210,16 +248,20 @@ let ending = false;
 function endWithProcess(): void {
   if (ending) return;
   ending = true;
-  process.on("beforeExit", () => void (emitters.size > 0 && stopAuditing()));
+  // Nothing is left to happen in this process: who has called is gone.
+  process.on("beforeExit", () => void (emitters.size > 0 && stopAll({ via: "client_gone" }, 0)));
   process.on("exit", (code) => {
-    for (const emitter of emitters.values()) withoutFail(() => emitter.abandon(code));
+    for (const emitter of emitters.values()) orSay(() => emitter.abandon(code));
   });
 }
 
-function withoutFail<T>(act: () => T): T | undefined {
+const notRecorded = (error: unknown): string => `calls are NOT recorded: ${wordsOf(error)}`;
+
+function orSay<T>(act: () => T): T | undefined {
   try {
     return act();
-  } catch {
+  } catch (error) {
+    sayOnce(notRecorded(error));
     return undefined;
   }
 }

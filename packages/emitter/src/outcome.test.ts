@@ -112,6 +112,15 @@ test.each([
   });
 });
 
+test.each([
+  ["of revision 2025-11-25", { task: { taskId: "t1", status: "working" } }, "unknown"],
+  ["of 2026-07-28's extension", { resultType: "task", taskId: "t1", status: "working" }, "unknown"],
+  ["is what a result with content only mentions", { task: { taskId: "t1" }, content: [] }, "ok"],
+  ["is nothing without an id", { task: "t1" }, "ok"],
+])("a task %s", (_, result, expected) => {
+  expect(outcomeOf({ via: "result", result }).class).toBe(expected);
+});
+
 test("a successful result is never looked into", () => {
   const result = new Proxy({} as { content?: unknown }, {
     get: (_, key) => (key === "content" || key === "structuredContent" ? expect.fail("was read") : undefined),

@@ -22,7 +22,11 @@ export type Ending =
   /** The server's process ended. */
   | { readonly via: "exit"; readonly code: number | null; readonly signal: string | null }
   /** The client went away. */
-  | { readonly via: "client_gone" };
+  | { readonly via: "client_gone" }
+  /** The server's answer is nothing that JSON has a form for, so nobody gets one. */
+  | { readonly via: "unsendable" }
+  /** Nobody listens any more, while the server goes on. */
+  | { readonly via: "stopped" };
 
 /** Pure, total, never throws, whatever the other side sent; the time it takes is bounded by `maxTextLength`. */
 export function outcomeOf(ending: Ending): Outcome {
@@ -31,6 +35,7 @@ export function outcomeOf(ending: Ending): Outcome {
       const result = asObject(ending.result);
       // The discriminator of revision 2026-07-28: such a result is neither a success nor a failure yet.
       if (result?.resultType === "input_required") return { class: "input_required" };
+      if (isTask(result)) return { class: "unknown", reason: "task_started" };
       return result?.isError === true ? failed("tool_error", hearContent(result.content)) : { class: "ok" };
     }
     case "error":
@@ -47,6 +52,10 @@ export function outcomeOf(ending: Ending): Outcome {
     }
     case "client_gone":
       return { class: "cancelled", reason: "client_gone" };
+    case "unsendable":
+      return { class: "transport_error", reason: "invalid_output" };
+    case "stopped":
+      return { class: "unknown", reason: "not_recorded" };
   }
 }
 
@@ -87,6 +96,7 @@ const matchers: readonly Matcher[] = [
 
   // MCP's own faults, before the codes: an SDK gives -32602 for all three of them.
   { says: /^Output validation error\b/, reason: "invalid_output" },
+  { on: "protocol_error", says: /^Invalid tools\/call result: /, reason: "invalid_output" }, // v1, where a tool returns nothing
   { says: /^(?:Unknown tool|Tool not found|No such tool)(?:$|[:. ])/i, reason: "unknown_tool" },
   { says: /^Tool ['"]?[^\s'"]{1,128}['"]? (?:not found|disabled|does not exist)(?:$|[:.])/i, reason: "unknown_tool" },
   // Notion's phrase for a tool. The right code, -32601, says that a method is meant.
@@ -208,6 +218,11 @@ const matchers: readonly Matcher[] = [
 function awsError(names: string): RegExp {
   return new RegExp(String.raw`^(?:An error occurred \((?:${names})\) when calling |(?:${names}): )`);
 }
+
+/** The tool has yet to run, and its result comes as the answer to another request: revision 2025-11-25, and the extension of 2026-07-28. */
+const isTask = (result: ReturnType<typeof asObject>): boolean =>
+  result?.resultType === "task" ||
+  (typeof asObject(result?.task)?.taskId === "string" && result?.content === undefined);
 
 function failed(layer: "tool_error" | "protocol_error", said: Heard): Outcome {
   const reason = reasonFor(layer, said);

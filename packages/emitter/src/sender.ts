@@ -11,7 +11,7 @@ import { forgetSent, markRefused, markSent, readBatch, unsentSeqs } from "./chai
 export interface Sender {
   /** There may be something new. */
   wake(): void;
-  /** Sends what it can until nothing is left or the time is over. Never throws. */
+  /** Sends what it can until nothing is left, the time is over, or nobody listens where it sends to. Never throws. */
   finish(deadlineMs: number): Promise<void>;
 }
 
@@ -29,6 +29,9 @@ export function createSender(options: {
   readonly onDrained: (dir: string) => Promise<void>;
 }): Sender {
   const stop = new AbortController();
+  /** Cut short at the end, for a last try. */
+  const pauses = new AbortController();
+  let refused = false;
   let running: Promise<void> | undefined;
   let awake = false;
 
@@ -38,19 +41,30 @@ export function createSender(options: {
       const sound = await sendAll();
       failures = sound ? 0 : failures + 1;
       if (sound) continue;
+      // Who ends does not wait for a pipeline that is not there: what is in the spool, the next process sends.
+      if (pauses.signal.aborted && refused) return;
       awake = true;
       await pause(waitMs(failures, options.random()));
     }
   }
 
   const pause = (ms: number): Promise<void> =>
-    sleep(ms, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
+    sleep(ms, undefined, {
+      signal: pauses.signal.aborted ? stop.signal : pauses.signal,
+      ref: false,
+    }).catch(() => undefined);
 
   /** One folder that fails does not hold up the others. @returns false where anything is left for later. */
   async function sendAll(): Promise<boolean> {
     let sound = true;
-    for (const dir of options.folders()) sound = (await drainFolder(dir).catch(() => false)) && sound;
+    refused = false;
+    for (const dir of options.folders()) sound = (await drainFolder(dir).catch(fail)) && sound;
     return sound;
+  }
+
+  function fail(error: unknown): false {
+    refused ||= (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
+    return false;
   }
 
   async function drainFolder(dir: string): Promise<boolean> {
@@ -91,6 +105,7 @@ export function createSender(options: {
     },
     async finish(deadlineMs) {
       const timer = setTimeout(() => stop.abort(), deadlineMs);
+      pauses.abort();
       awake = true;
       start();
       await running;

@@ -23,9 +23,17 @@ export const readSettings = (env: Env = process.env): Settings => ({
   ...(env.TOOLTRAIL_BUS && { bus: env.TOOLTRAIL_BUS }),
   spoolDir: resolve(env.TOOLTRAIL_SPOOL || join(homedir(), ".local/state/tooltrail/spool")),
   ...(env.TOOLTRAIL_DIGEST_KEY && { digestKey: env.TOOLTRAIL_DIGEST_KEY }),
-  ...(env.TOOLTRAIL_ENVIRONMENT && { environment: env.TOOLTRAIL_ENVIRONMENT }),
+  ...(env.TOOLTRAIL_ENVIRONMENT && { environment: environment(env.TOOLTRAIL_ENVIRONMENT) }),
   maxSpoolBytes: megabytes(env.TOOLTRAIL_SPOOL_MAX_MB || "256"),
 });
+
+/** As long as a batch takes; with a longer one, all of them would be quarantined. */
+export const maxEnvironmentLength = 64;
+
+function environment(text: string): string {
+  if (text.length <= maxEnvironmentLength) return text;
+  throw new Error(`TOOLTRAIL_ENVIRONMENT: "${text.slice(0, 40)}…" has more than ${maxEnvironmentLength} characters.`);
+}
 
 function megabytes(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new Error(`TOOLTRAIL_SPOOL_MAX_MB: "${text}" is not a number of megabytes.`);

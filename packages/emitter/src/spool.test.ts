@@ -14,7 +14,7 @@ import {
   recordSchema,
 } from "@tooltrail/format";
 import { loadKeys } from "@tooltrail/format/keys";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { adopt, isSpent, recover } from "./adopt.ts";
 import type { PutEvents } from "./bus.ts";
 import { markSent } from "./chain.ts";
@@ -436,6 +436,23 @@ describe("the sender", () => {
     expect(taken).toEqual(Array.from({ length: 25 }, (_, i) => i));
     expect(new Set(tries.slice(0, 60).map((batch) => batch.join())).size).toBe(1);
     expect(readdirSync(dir).filter((name) => /\.(batch|sent)$/.test(name))).toEqual(["24.sent"]);
+  });
+
+  test("does not wait at the end for a bus where nobody listens, however long it had paused", async () => {
+    const dir = await sealed(1);
+    let tries = 0;
+    const putEvents: PutEvents = async () => {
+      tries += 1;
+      throw Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    };
+    const sender = senderFor([dir], putEvents, () => 1_000); // it pauses for minutes
+    sender.wake();
+    await vi.waitFor(() => expect(tries).toBe(1));
+    const before = performance.now();
+    await sender.finish(20_000);
+    expect(performance.now() - before).toBeLessThan(5_000);
+    expect(tries).toBe(2);
+    expect(readdirSync(dir)).toContain("0.batch");
   });
 
   test("goes on after the entries that were taken, keeps those for later, and sets aside what will never be taken", async () => {

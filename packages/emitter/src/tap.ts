@@ -1,3 +1,4 @@
+import { maxCanonicalBytes } from "@tooltrail/format";
 import type { MessageExtra } from "./caller.ts";
 import { type Caller, refusal, type Tracker } from "./tracker.ts";
 
@@ -13,6 +14,8 @@ export interface Transport {
 /** What a tap needs to know of the session that it listens to. */
 export interface Session {
   readonly tracker: Tracker;
+  /** To be called before each message of the client: auditing may have been stopped since the last one. */
+  readonly resume: () => void;
   /** Who sends this; undefined for the operating system's user. */
   readonly callerOf: (extra: MessageExtra | undefined) => Caller | undefined;
   /** Destructive calls that cannot be recorded are refused. */
@@ -48,7 +51,7 @@ export function tapOnStart(transport: Transport, session: Session): () => void {
 }
 
 function listen(transport: Transport, session: Session): void {
-  const { tracker, closed } = session;
+  const { closed } = session;
   const { send, onmessage, onclose } = transport;
   /** By HTTP and without a session: the next round of a call comes by another transport. */
   let stateless = false;
@@ -58,7 +61,7 @@ function listen(transport: Transport, session: Session): void {
     try {
       return read();
     } catch {
-      tracker.unparsed();
+      session.tracker.unparsed();
       return undefined;
     } finally {
       session.onChange();
@@ -67,9 +70,10 @@ function listen(transport: Transport, session: Session): void {
 
   transport.onmessage = (message, extra, ...rest) => {
     const goesOn = look(() => {
+      session.resume();
       const caller = session.callerOf(extra);
       stateless = caller !== undefined && transport.sessionId === undefined;
-      return tracker.fromClient(message, caller);
+      return session.tracker.fromClient(message, caller);
     });
     if (goesOn ?? (!closed || !isRequest(message))) return onmessage?.call(transport, message, extra, ...rest);
     const id = isRequest(message) ? message.id : undefined;
@@ -79,26 +83,47 @@ function listen(transport: Transport, session: Session): void {
 
   // Before it goes out, unlike in the proxy: whoever ends this process on an answer ends us too, and its outcome would be unknown.
   transport.send = (message, ...rest) => {
-    if (isResponse(message) && tracker.awaits(message.id)) look(() => tracker.fromServer(asSent(message)));
+    if (isResponse(message) && session.tracker.awaits(message.id)) look(() => hear(session.tracker, message));
     return send.call(transport, message, ...rest);
   };
 
   transport.onclose = () => {
-    look(() => tracker.close({ via: "client_gone" }, stateless));
+    look(() => session.tracker.close({ via: "client_gone" }, stateless));
     onclose?.call(transport);
   };
 }
 
-/** The bytes that the client gets: an object may still hold a date, or a number that JSON does not have. */
-const asSent = (message: unknown): unknown => JSON.parse(JSON.stringify(message));
+function hear(tracker: Tracker, message: Answer): void {
+  const sent = asSent(message);
+  if (sent === undefined) tracker.unsendable(message.id);
+  else tracker.fromServer(sent.message, sent.json);
+}
+
+/**
+ * What the client gets, and the text of its result: an object may still hold a date, or a number that JSON does not have. Only what is too large to be put in
+ * order is not read back, which costs more than all the rest: its few fields that matter are looked at where they are.
+ *
+ * @returns undefined where JSON has no form for it, as for a cycle.
+ */
+function asSent(message: Answer): { message: unknown; json?: string } | undefined {
+  try {
+    const json = JSON.stringify(message.result);
+    if (json === undefined) return { message: JSON.parse(JSON.stringify(message)) };
+    const result = json.length > maxCanonicalBytes ? message.result : JSON.parse(json);
+    return { message: { ...message, result }, json };
+  } catch {
+    return undefined;
+  }
+}
 
 const refused = (id: unknown) => ({ jsonrpc: "2.0", id, error: refusal("onSpoolFailure") });
 
 type Identified = { readonly id: unknown };
+type Answer = Identified & { readonly result?: unknown };
 
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null;
 const isRequest = (message: unknown): message is Identified =>
   isObject(message) && message.id !== undefined && message.method !== undefined;
-const isResponse = (message: unknown): message is Identified =>
+const isResponse = (message: unknown): message is Answer =>
   isObject(message) && message.id !== undefined && message.method === undefined;

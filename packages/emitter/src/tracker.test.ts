@@ -10,7 +10,7 @@ import { record as recordSchema } from "@tooltrail/format/schema";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { BegunCall } from "./journal.ts";
-import { createMemory, createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
+import { createIntroductions, createMemory, createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
 
 let records: AuditRecord[];
 let begun: BegunCall[];
@@ -20,27 +20,27 @@ let now: number;
 let tracker: Tracker;
 let randomness: number;
 
-const open = (more: Partial<TrackerOptions> = {}): Tracker =>
-  createTracker({
-    sink: {
-      begin(call, intent) {
-        begun.push(call);
-        if (intent) records.push(intent);
-        return durable;
-      },
-      end: (record) => records.push(record) > 0,
-      write: (record) => records.push(record) > 0,
-      identify: (server) => servers.push(server),
+const optionsOf = (more: Partial<TrackerOptions>): TrackerOptions => ({
+  sink: {
+    begin(call, intent) {
+      begun.push(call);
+      if (intent) records.push(intent);
+      return durable;
     },
-    memory: createMemory(),
-    caller: { principal: { ref: `p_${"a".repeat(26)}`, method: "os", verified: true } },
-    digestKey: new Uint8Array(32),
-    intentTools: new Set(),
-    onSpoolFailure: "open",
-    clock: { now: () => now, elapsedUs: () => now * 1_000 },
-    random: (bytes) => new Uint8Array(bytes).fill(randomness++),
-    ...more,
-  });
+    end: (record) => records.push(record) > 0,
+    write: (record) => records.push(record) > 0,
+    identify: (server) => servers.push(server),
+  },
+  memory: createMemory(),
+  caller: { principal: { ref: `p_${"a".repeat(26)}`, method: "os", verified: true } },
+  digestKey: new Uint8Array(32),
+  intentTools: new Set(),
+  onSpoolFailure: "open",
+  clock: { now: () => now, elapsedUs: () => now * 1_000 },
+  random: (bytes) => new Uint8Array(bytes).fill(randomness++),
+  ...more,
+});
+const open = (more: Partial<TrackerOptions> = {}): Tracker => createTracker(optionsOf(more));
 
 beforeEach(() => {
   [records, begun, servers, durable, now, randomness] = [[], [], [], true, 1_000, 0];
@@ -466,4 +466,30 @@ describe("sessions of one emitter", () => {
       false,
     ]);
   });
+});
+
+test("sessions that are served the same definition keep one of it, and each its own otherwise", () => {
+  const memory = createMemory();
+  const [same, again, other] = [createIntroductions(), createIntroductions(), createIntroductions()];
+  const serve = (said: typeof same, description: string): void => {
+    const session = createTracker(optionsOf({ memory }), said);
+    session.fromClient(request(1, "tools/list"));
+    session.fromServer(answer(1, { tools: [{ name: "echo", description, inputSchema: { type: "object" } }] }));
+  };
+  serve(same, "says it");
+  serve(again, "says it");
+  serve(other, "says something else");
+  expect(again.definitions.get("echo")).toBe(same.definitions.get("echo"));
+  expect(other.definitions.get("echo")?.digest).not.toBe(same.definitions.get("echo")?.digest);
+});
+
+test.each([
+  ["ff-11111111111111111111111111111111-2222222222222222-01", undefined],
+  ["00-00000000000000000000000000000000-2222222222222222-01", undefined],
+  ["00-11111111111111111111111111111111-0000000000000000-01", undefined],
+  ["00-11111111111111111111111111111111-2222222222222222-01", "it"],
+])("a traceparent that is none is not recorded: %s", (traceparent, expected) => {
+  tracker.fromClient(call(1, "echo", { _meta: { traceparent } }));
+  tracker.fromServer(answer(1));
+  expect(calls()[0]?.links?.traceparent).toBe(expected && traceparent);
 });

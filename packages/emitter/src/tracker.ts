@@ -6,6 +6,7 @@ import {
   type Client,
   callId,
   canonical,
+  isTraceparent,
   keyedDigest,
   type Links,
   maxDefinitionRecordBytes,
@@ -35,7 +36,10 @@ export interface Tracker {
    * @returns false where it must not go on (see `refusal`).
    */
   fromClient(message: unknown, caller?: Caller): boolean;
-  fromServer(message: unknown): void;
+  /** @param json what `JSON.stringify` makes of its `result`, from who has it. */
+  fromServer(message: unknown, json?: string): void;
+  /** The answer by this id cannot be put into JSON: the client gets none. */
+  unsendable(id: unknown): void;
   /** True where a message to the server may need an intent in the spool before it goes on. */
   guards(): boolean;
   /** True where a response by this JSON-RPC id says something. */
@@ -88,6 +92,25 @@ export const createMemory = (): Memory => ({
   waiting: new Map(),
   server: undefined,
   lastAt: 0,
+});
+
+/**
+ * What the two ends of a session have said of themselves. It outlives a tracker: a session that goes on after its emitter was stopped has another one, and
+ * introduces itself once.
+ */
+export interface Introductions {
+  client: Client | undefined;
+  protocol: string | undefined;
+  server: unknown;
+  /** As served to this session; others may be served others. */
+  readonly definitions: Map<string, Definition>;
+}
+
+export const createIntroductions = (): Introductions => ({
+  client: undefined,
+  protocol: undefined,
+  server: undefined,
+  definitions: new Map(),
 });
 
 /** Where records go. Each answers whether what it was given is durable now. */
@@ -151,21 +174,20 @@ const maxShapeBytes = 4_096;
 /** A definition that does not compress must still fit into a batch of its own. */
 const maxPackedDefinitionBytes = 36_000;
 
-export function createTracker(options: TrackerOptions): Tracker {
+export function createTracker(options: TrackerOptions, said: Introductions = createIntroductions()): Tracker {
   const { sink, clock, memory } = options;
+  const { definitions } = said;
   const session = Symbol();
   /** Requests whose answers matter, by JSON-RPC id. */
   const calls = new Map<string, OpenCall>();
   const asked = new Map<string, "initialize" | "server/discover" | "tools/list">();
   /** What this session asked its client for, as keys into the memory's `waiting`. */
   const rounds = new Set<string>();
-  /** As served to this session; others may be served others. */
-  const definitions = new Map<string, Definition>();
-  let client: Client | undefined;
-  let protocol: string | undefined;
   let guarding = options.intentTools.size > 0;
 
   const at = (): number => timeOf(options);
+
+  introduce(said.server);
 
   function fromClient(message: unknown, caller = options.caller): boolean {
     return each(message, (m) => {
@@ -178,12 +200,12 @@ export function createTracker(options: TrackerOptions): Tracker {
       if (m.method === "initialize" || m.method === "server/discover" || m.method === "tools/list") {
         remember(asked, key, m.method);
       }
-      if (m.method === "initialize") client = clientOf(params.clientInfo) ?? client;
+      if (m.method === "initialize") said.client = clientOf(params.clientInfo) ?? said.client;
       return true;
     });
   }
 
-  function fromServer(message: unknown): void {
+  function fromServer(message: unknown, json?: string): void {
     each(message, (m) => {
       if (m.method !== undefined || m.id === undefined || m.id === null) return true;
       const key = keyOf(m.id);
@@ -197,7 +219,13 @@ export function createTracker(options: TrackerOptions): Tracker {
       const call = calls.get(key);
       if (call === undefined) return true;
       if (result) introduce(isObject(result._meta) ? result._meta["io.modelcontextprotocol/serverInfo"] : undefined);
-      finish(key, call, "error" in m ? { via: "error", error: m.error } : { via: "result", result: m.result }, result);
+      finish(
+        key,
+        call,
+        "error" in m ? { via: "error", error: m.error } : { via: "result", result: m.result },
+        result,
+        json,
+      );
       return true;
     });
   }
@@ -213,7 +241,7 @@ export function createTracker(options: TrackerOptions): Tracker {
     const meta = isObject(params._meta) ? params._meta : {};
     const tool = text(params.name, 256) ?? "(none)";
     const definition = definitions.get(tool) ?? memory.definitions.get(tool);
-    const software = clientOf(meta["io.modelcontextprotocol/clientInfo"]) ?? client;
+    const software = clientOf(meta["io.modelcontextprotocol/clientInfo"]) ?? said.client;
     const args = argumentsOf(params.arguments, definition);
     const resumed = take(memory.waiting, roundKey(caller.principal, tool, args, params.requestState));
     const begun: BegunCall = {
@@ -249,7 +277,7 @@ export function createTracker(options: TrackerOptions): Tracker {
     if (call) end(key, call, outcomeOf({ via: "cancel", reason: params.reason }));
   }
 
-  function finish(key: string, call: OpenCall, ending: Ending, result: Message | undefined): void {
+  function finish(key: string, call: OpenCall, ending: Ending, result: Message | undefined, json?: string): void {
     const outcome = outcomeOf(ending);
     if (outcome.class === "input_required" && result) {
       const { principal, tool, args } = call.begun;
@@ -264,7 +292,7 @@ export function createTracker(options: TrackerOptions): Tracker {
     }
     const age = isObject(result?._meta) ? result._meta["tooltrail/dataAgeMs"] : undefined;
     end(key, call, outcome, {
-      ...(ending.via === "result" && { result: keyedDigest(options.digestKey, ending.result) }),
+      ...(ending.via === "result" && { result: keyedDigest(options.digestKey, ending.result, json) }),
       ...(typeof age === "number" && Number.isSafeInteger(age) && age >= 0 && { dataAgeMs: age }),
     });
   }
@@ -298,7 +326,7 @@ export function createTracker(options: TrackerOptions): Tracker {
     if (question === "tools/list") {
       if (Array.isArray(result.tools)) for (const tool of result.tools) define(tool);
     } else {
-      protocol = text(result.protocolVersion, 32) ?? protocol;
+      said.protocol = text(result.protocolVersion, 32) ?? said.protocol;
       introduce(result.serverInfo);
     }
     introduce(isObject(result._meta) ? result._meta["io.modelcontextprotocol/serverInfo"] : undefined);
@@ -306,7 +334,9 @@ export function createTracker(options: TrackerOptions): Tracker {
 
   /** The first introduction counts: a server cannot become another one in the middle of a session. */
   function introduce(info: unknown): void {
-    if (memory.server !== undefined || !isObject(info)) return;
+    if (!isObject(info)) return;
+    said.server ??= info;
+    if (memory.server !== undefined) return;
     const name = options.serverId ?? text(info.name, 256);
     if (name === undefined) return;
     const version = text(info.version, 128);
@@ -324,9 +354,14 @@ export function createTracker(options: TrackerOptions): Tracker {
     const served = steadyText(tool);
     const digest = sha256(served);
     const annotations = annotationsOf(tool.annotations);
+    // Sessions share what they are all served: a hundred of them would else keep a hundred copies of each schema.
+    const shared = memory.definitions.get(name);
+    const definition =
+      shared?.digest === digest
+        ? shared
+        : { digest, inputSchema: tool.inputSchema, ...(annotations && { annotations }) };
     for (const known of [definitions, memory.definitions]) {
-      if (known.size >= maxDefinitions && !known.has(name)) continue;
-      known.set(name, { digest, inputSchema: tool.inputSchema, ...(annotations && { annotations }) });
+      if (known.size < maxDefinitions || known.has(name)) known.set(name, definition);
     }
     guarding ||= annotations?.destructiveHint === true;
     if (memory.published.has(name + digest) || memory.published.size >= 2 * maxDefinitions) return;
@@ -353,12 +388,13 @@ export function createTracker(options: TrackerOptions): Tracker {
 
   function linksOf(id: unknown, meta: Message, caller: Caller): Links {
     const traceparent = text(meta.traceparent, 64);
-    const version = text(meta["io.modelcontextprotocol/protocolVersion"], 32) ?? protocol ?? text(caller.protocol, 32);
+    const version =
+      text(meta["io.modelcontextprotocol/protocolVersion"], 32) ?? said.protocol ?? text(caller.protocol, 32);
     const sessionId = text(caller.sessionId, 256);
     const requestId = text(typeof id === "string" ? id : keyOf(id), 128);
     return {
       ...(requestId && { requestId }),
-      ...(traceparent && traceparentPattern.test(traceparent) && { traceparent }),
+      ...(traceparent && isTraceparent(traceparent) && { traceparent }),
       ...(sessionId && { sessionId }),
       ...(version && { protocol: version }),
     };
@@ -381,6 +417,12 @@ export function createTracker(options: TrackerOptions): Tracker {
     guards: () => guarding,
     unparsed() {
       sink.write({ schema: recordSchema, kind: "lifecycle", at: at(), event: "unparsed", count: 1 });
+    },
+    unsendable(id) {
+      const key = keyOf(id);
+      const call = calls.get(key);
+      asked.delete(key);
+      if (call) end(key, call, outcomeOf({ via: "unsendable" }));
     },
     awaits: (id) => calls.has(keyOf(id)) || asked.has(keyOf(id)),
     busy: () => calls.size > 0 || own().length > 0,
@@ -415,8 +457,6 @@ function timeOf({ memory, clock }: Keeper): number {
   memory.lastAt = Math.max(memory.lastAt, clock.now());
   return memory.lastAt;
 }
-
-const traceparentPattern = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 const isObject = (value: unknown): value is Message =>
   typeof value === "object" && value !== null && !Array.isArray(value);

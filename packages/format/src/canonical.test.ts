@@ -1,6 +1,7 @@
+import canonicalize from "canonicalize";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { canonical, keyedDigest, steadyText } from "./canonical.ts";
+import { canonical, hmac, keyedDigest, maxCanonicalBytes, steadyText } from "./canonical.ts";
 
 /** RFC 8785, appendix B: an IEEE 754 double in hex, and its one spelling. */
 const numbers: readonly (readonly [string, string])[] = [
@@ -56,23 +57,39 @@ describe("RFC 8785", () => {
     );
   });
 
+  test("the short way to it and the long one come to the same, for whatever there is", () => {
+    const data = fc.json({ stringUnit: "binary" }).map((text): unknown => JSON.parse(text));
+    const keys = fc.constantFrom("", "0", "10", "9", "a", "aa", "Z", "__proto__", "toJSON", "\ud800", "\ufb33", "😀");
+    const named = fc
+      .array(fc.tuple(keys, data))
+      .map((members) => JSON.parse(`{${members.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`)}}`));
+    const anything = fc.anything({ withDate: true, withBoxedValues: true, withNullPrototype: true, withBigInt: true });
+    fc.assert(
+      fc.property(fc.oneof(data, named, anything), (value) => {
+        const [short, long] = [canonical, canonicalize].map((make) => orElse(() => make(value), undefined));
+        expect(short).toBe(long);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   test("canonical text is a fixed point, whatever the order of members", () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        fc.pre(JSON.stringify(value).isWellFormed() && steadyText(value) === safeCanonical(value));
+        fc.pre(JSON.stringify(value).isWellFormed() && steadyText(value) === orElse(() => canonical(value), undefined));
         expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
       }),
     );
   });
 });
 
-const safeCanonical = (value: unknown): string | undefined => {
+function orElse<T>(make: () => T, otherwise: T): T {
   try {
-    return canonical(value);
+    return make();
   } catch {
-    return undefined;
+    return otherwise;
   }
-};
+}
 
 describe("keyed digests", () => {
   const key = new Uint8Array(32).fill(7);
@@ -87,6 +104,31 @@ describe("keyed digests", () => {
     const one = keyedDigest(key, { a: 1 }).digest;
     expect(keyedDigest(key, { a: 2 }).digest).not.toBe(one);
     expect(keyedDigest(new Uint8Array(32).fill(8), { a: 1 }).digest).not.toBe(one);
+  });
+
+  const digestOf = (text: string) => `hmac-sha256:${hmac(key, text).toString("hex")}`;
+
+  test("are of the canonical text, whoever has the plain one at hand", () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const value: unknown = JSON.parse(text);
+        const known = keyedDigest(key, value);
+        expect(known.digest).toBe(digestOf(orElse(() => canonicalize(value), undefined) ?? JSON.stringify(value)));
+        expect(known.bytes).toBe(Buffer.byteLength(JSON.stringify(value)));
+        expect(keyedDigest(key, value, JSON.stringify(value))).toEqual(known);
+      }),
+    );
+  });
+
+  test.each([
+    ["as large as may be, are of the canonical text", 0, (text: string) => canonicalize(JSON.parse(text)) ?? ""],
+    ["larger by a byte, are of the text as it was sent", 1, (text: string) => text],
+  ])("of a value that is %s", (_, more, spelled) => {
+    const frame = '{"b":"","a":"é"}';
+    const text = `{"b":"${"x".repeat(maxCanonicalBytes - Buffer.byteLength(frame) + more)}","a":"é"}`;
+    const expected = { digest: digestOf(spelled(text)), bytes: maxCanonicalBytes + more };
+    expect(keyedDigest(key, JSON.parse(text))).toEqual(expected);
+    expect(keyedDigest(key, JSON.parse(text), text)).toEqual(expected);
   });
 
   test("are total on parsed JSON, lone surrogates included", () => {

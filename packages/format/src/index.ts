@@ -19,7 +19,7 @@ export {
   recordLine,
   seal,
 } from "./batch.ts";
-export { canonical, keyedDigest, sha256, steadyText } from "./canonical.ts";
+export { canonical, keyedDigest, maxCanonicalBytes, sha256, steadyText } from "./canonical.ts";
 export { busName, detailTypes, eventSource, type PipelineEvent, pipelineSource } from "./events.ts";
 export {
   callId,

@@ -49,6 +49,7 @@ export const outcomeReasons = [
   "not_resumed",
   "not_recorded",
   "no_answer_due",
+  "task_started",
 ] as const;
 export type OutcomeReason = (typeof outcomeReasons)[number];
 

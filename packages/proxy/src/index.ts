@@ -60,6 +60,7 @@ const deafEmitter: Pick<Emitter, "track" | "stop"> = {
   track: () => ({
     fromClient: () => true,
     fromServer() {},
+    unsendable() {},
     guards: () => false,
     awaits: () => false,
     busy: () => false,

@@ -7,6 +7,7 @@ import { type RelayOptions, relay } from "./relay.ts";
 const deaf: Tracker = {
   fromClient: () => true,
   fromServer() {},
+  unsendable() {},
   guards: () => false,
   awaits: () => false,
   busy: () => false,

@@ -11,7 +11,7 @@ import { StdioServerTransport } from "@modelcontextprotocol/sdk/server/stdio.js"
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { audited } from "@tooltrail/emitter/mcp";
 import * as z from "zod";
-import { odd, options, said, until } from "./words.ts";
+import { odd, options, rows, said, until } from "./words.ts";
 
 const [transport, mode] = process.argv.slice(2);
 
@@ -23,6 +23,7 @@ function tools(): McpServer {
     throw new Error("Access denied");
   });
   server.registerTool("odd", {}, odd);
+  server.registerTool("rows", {}, rows);
   server.registerTool("wait", {}, ({ signal }) => until(signal));
   server.registerTool("exit", {}, () => process.exit(7));
   server.registerTool(

@@ -6,7 +6,7 @@ import { createMcpHandler, inputRequired, McpServer } from "@modelcontextprotoco
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import { audited } from "@tooltrail/emitter/mcp";
 import * as z from "zod";
-import { odd, options, said, until } from "./words.ts";
+import { odd, options, rows, said, until } from "./words.ts";
 
 const [transport, mode] = process.argv.slice(2);
 
@@ -18,6 +18,7 @@ function tools(): McpServer {
     throw new Error("Access denied");
   });
   server.registerTool("odd", {}, odd);
+  server.registerTool("rows", {}, rows);
   server.registerTool("wait", {}, ({ mcpReq }) => until(mcpReq.signal));
   server.registerTool("exit", {}, () => process.exit(7));
   server.registerTool(

@@ -9,6 +9,20 @@ export const odd = () => ({
   structuredContent: { at: new Date(0), ratio: Number.NaN, none: undefined },
 });
 
+/** An answer that is too large to be put in order before it is digested. */
+export const rows = () => ({
+  ...said("rows"),
+  structuredContent: {
+    rows: Array.from({ length: 20_000 }, (_, n) => ({
+      price: n / 3,
+      name: `row é ${n}`,
+      9: 1,
+      10: 2,
+      at: new Date(n),
+    })),
+  },
+});
+
 /** Until the client has had enough. */
 export const until = (signal: AbortSignal) =>
   new Promise<ReturnType<typeof said>>((resolve) => {
