@@ -137,7 +137,8 @@ describe("a hostile body", () => {
     const lines = fc.json({ stringUnit: "binary" }).chain((text) => fc.constantFrom(text, canonicalOr(text)));
     fc.assert(
       fc.property(lines, (line) => {
-        const fault = line === canonicalOr(line) ? undefined : "not_canonical";
+        const taken = line === canonicalOr(line) && !line.includes('"__proto__":'); // which no record has
+        const fault = taken ? undefined : "not_canonical";
         const opened = open({ count: 1 }, body(`${line}\n`));
         expect("fault" in opened ? opened.fault : undefined).toBe(fault);
       }),
