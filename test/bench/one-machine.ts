@@ -23,7 +23,7 @@ const storedWithinMs = 600_000;
 /** @param dir holds its data and keys. */
 export async function startOneMachine(dir: string): Promise<OneMachine> {
   const env = { ...process.env, TOOLTRAIL_DATA: join(dir, "data"), TOOLTRAIL_SPOOL: join(dir, "spool") };
-  const running = start([source("functions/local.ts"), "--port", "0"], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const running = start([source("functions/start.js"), "--port", "0"], { env, stdio: ["ignore", "ignore", "pipe"] });
   const endpoint = await readyLine(running.child.stderr);
   const headers = { authorization: `Bearer ${readFileSync(join(dir, "data/token"), "utf8").trim()}` };
 

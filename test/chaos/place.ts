@@ -41,7 +41,7 @@ export async function makeChaosPlace(): Promise<ChaosPlace> {
       join(root, "test/chaos/server.ts"),
       seen,
     ],
-    pipelineCommand: [join(root, "functions/local.ts"), "--port", String(port), "--data", data],
+    pipelineCommand: [join(root, "functions/start.js"), "--port", String(port), "--data", data],
     remove,
   };
 }

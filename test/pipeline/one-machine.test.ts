@@ -235,7 +235,7 @@ describe("starting and stopping", () => {
     return pipeline;
   };
   const startBadly = async (...args: string[]): Promise<{ code: number; stderr: string }> => {
-    const child = spawn(node, [join(root, "functions/local.ts"), ...args], {
+    const child = spawn(node, [join(root, "functions/start.js"), ...args], {
       env: place.env(),
       stdio: ["ignore", "ignore", "pipe"],
     });

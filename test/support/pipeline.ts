@@ -49,7 +49,7 @@ export interface RunningPipeline {
 
 /** The real one, in a process of its own, on any free port unless one is given. */
 export async function startPipeline(place: Place, port = 0, args: readonly string[] = []): Promise<RunningPipeline> {
-  const child = spawn(node, [join(root, "functions/local.ts"), "--port", String(port), ...args], {
+  const child = spawn(node, [join(root, "functions/start.js"), "--port", String(port), ...args], {
     env: place.env(),
     stdio: ["ignore", "ignore", "pipe"],
   });

@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
-import { readdir, rm, stat } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
-import { join } from "node:path";
 import {
   identityOf,
   type Principal,
@@ -15,6 +14,7 @@ import type { Keys } from "@tooltrail/format/keys";
 import { adopt, isSpent, recover } from "./adopt.ts";
 import type { PutEvents } from "./bus.ts";
 import { makeFolder } from "./journal.ts";
+import { measureRoom } from "./room.ts";
 import { sayOnce, wordsOf } from "./say.ts";
 import { createSender, type Sender } from "./sender.ts";
 import { maxEnvironmentLength } from "./settings.ts";
@@ -181,37 +181,6 @@ function userName(): string {
   } catch {
     return `uid-${process.getuid?.() ?? "unknown"}`; // a container's user need not have a name
   }
-}
-
-/** The spool's bound, over all processes: measured from time to time, and counted on in between. */
-function measureRoom(spoolDir: string, maxBytes: number) {
-  let used = 0;
-  const measure = async (): Promise<void> => {
-    used = await bytesIn(spoolDir);
-  };
-  return {
-    measure,
-    reserve(bytes: number): boolean {
-      if (used + bytes > maxBytes) return false;
-      used += bytes;
-      return true;
-    },
-  };
-}
-
-/** A file or a folder may be sealed, sent or adopted away while this looks. */
-async function bytesIn(dir: string): Promise<number> {
-  let bytes = 0;
-  for (const entry of await readdir(dir, { withFileTypes: true }).catch(() => [])) {
-    const path = join(dir, entry.name);
-    bytes += entry.isDirectory()
-      ? await bytesIn(path)
-      : await stat(path).then(
-          (file) => file.size,
-          () => 0,
-        );
-  }
-  return bytes;
 }
 
 /** Random bytes for calls' ids, drawn 4 KB at a time: to ask the kernel for each took 7 % of a busy proxy. */

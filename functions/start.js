@@ -1,0 +1,3 @@
+import "@tooltrail/format/compile-cache";
+
+await import("./local.ts");
