@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import { busName, detailTypes, eventSource, isLoopback } from "@tooltrail/format";
+import { sayOnce, wordsOf } from "./say.ts";
 
 /** One entry's answer from the bus. `refused` is final: it will never be taken as it is. */
 export type Answer = "taken" | "later" | "refused";
@@ -86,7 +87,7 @@ export function eventBridgeBus(bus: string): PutEvents {
       return details.map((_, i) => answerOf(entries[i]));
     } catch (error) {
       // Once: without a region, credentials or a permission nothing will ever arrive, and nobody reads a spool.
-      if (!warned && !signal.aborted) process.stderr.write(`tooltrail: batches wait in the spool: ${wordsOf(error)}\n`);
+      if (!warned && !signal.aborted) sayOnce(`batches wait in the spool: ${(error as Error).name}: ${wordsOf(error)}`);
       warned = true;
       throw error;
     }
@@ -94,9 +95,6 @@ export function eventBridgeBus(bus: string): PutEvents {
 }
 
 const busArn = /^arn:aws[\w-]*:events:([a-z0-9-]+):\d{12}:event-bus\/[\w./-]{1,256}$/;
-
-const wordsOf = (error: unknown): string =>
-  error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 300) : "an unknown fault";
 
 const entriesOf = (details: readonly string[], bus: string) =>
   details.map((Detail) => ({ Source: eventSource, DetailType: detailTypes.batch, EventBusName: bus, Detail }));

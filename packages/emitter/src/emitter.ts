@@ -14,20 +14,13 @@ import type { Keys } from "@tooltrail/format/keys";
 import { adopt, isSpent, recover } from "./adopt.ts";
 import type { PutEvents } from "./bus.ts";
 import { makeFolder } from "./journal.ts";
+import { type Clock, createMemory, endRounds, type Introductions } from "./memory.ts";
 import { measureRoom } from "./room.ts";
 import { sayOnce, wordsOf } from "./say.ts";
 import { createSender, type Sender } from "./sender.ts";
 import { maxEnvironmentLength } from "./settings.ts";
 import { openSpool, type Spool } from "./spool.ts";
-import {
-  type Clock,
-  createMemory,
-  createTracker,
-  endRounds,
-  type Introductions,
-  type Tracker,
-  type TrackerOptions,
-} from "./tracker.ts";
+import { createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
 
 /** What an emitter is told from outside. Sizes in bytes. */
 export interface EmitterOptions {

@@ -6,19 +6,13 @@ import { loadKeys } from "@tooltrail/format/keys";
 import { busOf } from "./bus.ts";
 import { type AuthInfo, callerOf, isStdio, type NameOf, nameInToken } from "./caller.ts";
 import { clock, type Emitter, openEmitter } from "./emitter.ts";
+import { createIntroductions, createMemory, type Introductions } from "./memory.ts";
 import { type AuditOptions, checkOptions, givenOptions } from "./options.ts";
 import type { Ending } from "./outcome.ts";
 import { sayOnce, wordsOf } from "./say.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { type Transport, tapOnStart } from "./tap.ts";
-import {
-  createIntroductions,
-  createMemory,
-  createTracker,
-  type Introductions,
-  type Tracker,
-  type TrackerOptions,
-} from "./tracker.ts";
+import { createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
 
 export type { AuditOptions, AuthInfo, NameOf, PrincipalName, Settings };
 

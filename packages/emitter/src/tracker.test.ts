@@ -10,7 +10,8 @@ import { record as recordSchema } from "@tooltrail/format/schema";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { BegunCall } from "./journal.ts";
-import { createIntroductions, createMemory, createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
+import { createIntroductions, createMemory } from "./memory.ts";
+import { createTracker, type Tracker, type TrackerOptions } from "./tracker.ts";
 
 let records: AuditRecord[];
 let begun: BegunCall[];

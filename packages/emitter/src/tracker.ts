@@ -1,9 +1,7 @@
 import { gzipSync } from "node:zlib";
 import {
-  type Annotations,
   type AuditRecord,
   type CallRecord,
-  type Client,
   callId,
   canonical,
   isTraceparent,
@@ -21,6 +19,18 @@ import {
   steadyText,
 } from "@tooltrail/format";
 import type { BegunCall } from "./journal.ts";
+import {
+  abandon,
+  type Clock,
+  createIntroductions,
+  type Definition,
+  type Introductions,
+  type Memory,
+  type OpenCall,
+  timeOf,
+  type Waiting,
+} from "./memory.ts";
+import { annotationsOf, clientOf, each, isObject, keyOf, type Message, text } from "./message.ts";
 import { type Ending, outcomeOf } from "./outcome.ts";
 
 /**
@@ -72,47 +82,6 @@ export const refusal = (setting: string) => ({
   message: `tooltrail: refused, because this destructive call cannot be recorded (its spool is not writable) and ${setting} is closed.`,
 });
 
-/**
- * What the trackers of one emitter know together. A stateless server's sessions are one request long: its tools were listed in another one,
- * and a call's next round of input comes in another one.
- */
-export interface Memory {
-  readonly definitions: Map<string, Definition>;
-  readonly published: Set<string>;
-  /** Logical calls that wait for the client's next round, by what that round repeats. */
-  readonly waiting: Map<string, Waiting>;
-  server: ServerRef | undefined;
-  /** The newest time given to a record. */
-  lastAt: number;
-}
-
-export const createMemory = (): Memory => ({
-  definitions: new Map(),
-  published: new Set(),
-  waiting: new Map(),
-  server: undefined,
-  lastAt: 0,
-});
-
-/**
- * What the two ends of a session have said of themselves. It outlives a tracker: a session that goes on after its emitter was stopped has another one, and
- * introduces itself once.
- */
-export interface Introductions {
-  client: Client | undefined;
-  protocol: string | undefined;
-  server: unknown;
-  /** As served to this session; others may be served others. */
-  readonly definitions: Map<string, Definition>;
-}
-
-export const createIntroductions = (): Introductions => ({
-  client: undefined,
-  protocol: undefined,
-  server: undefined,
-  definitions: new Map(),
-});
-
 /** Where records go. Each answers whether what it was given is durable now. */
 export interface Sink {
   /** @param name what the call's pseudonym stands for, unless the sink's own sides say so. */
@@ -136,34 +105,6 @@ export interface TrackerOptions {
   readonly onSpoolFailure: "open" | "closed";
   readonly clock: Clock;
   readonly random: (bytes: number) => Uint8Array;
-}
-
-export interface Clock {
-  /** Milliseconds since the epoch. */
-  now(): number;
-  /** Microseconds from anywhere, never going back. */
-  elapsedUs(): number;
-}
-
-type Message = { readonly [key: string]: unknown };
-
-interface OpenCall {
-  readonly begun: BegunCall;
-  readonly name?: PrincipalName;
-  readonly beganUs: number;
-}
-
-interface Waiting extends OpenCall {
-  /** The session that asked, while it lasts. */
-  readonly session: symbol;
-  /** When it ended, where another may bring the next round. */
-  readonly leftAt?: number;
-}
-
-interface Definition {
-  readonly digest: string;
-  readonly inputSchema: unknown;
-  readonly annotations?: Annotations;
 }
 
 const maxOpen = 2_000;
@@ -435,55 +376,6 @@ export function createTracker(options: TrackerOptions, said: Introductions = cre
       rounds.clear();
     },
   };
-}
-
-/** What works on a memory from outside of any session. */
-type Keeper = Pick<TrackerOptions, "sink" | "memory" | "clock">;
-
-/** Ends all that waits for another round. */
-export function endRounds(keeper: Keeper): void {
-  for (const [round, call] of keeper.memory.waiting) abandon(keeper, round, call);
-}
-
-/** The client never came back with what the server asked for: the logical call ends here, once. */
-function abandon(keeper: Keeper, round: string, { begun, name }: OpenCall): void {
-  keeper.memory.waiting.delete(round);
-  const outcome: Outcome = { class: "cancelled", reason: "not_resumed" };
-  keeper.sink.end({ ...begun, at: timeOf(keeper), final: true, outcome }, name);
-}
-
-/** Times within one emitter never go back, whatever the wall clock does. */
-function timeOf({ memory, clock }: Keeper): number {
-  memory.lastAt = Math.max(memory.lastAt, clock.now());
-  return memory.lastAt;
-}
-
-const isObject = (value: unknown): value is Message =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** A batch of JSON-RPC (2025-03-26) is an array of messages. @returns false where any answer was false. */
-const each = (message: unknown, see: (message: Message) => boolean): boolean =>
-  (Array.isArray(message) ? message : [message]).filter(isObject).map(see).every(Boolean);
-
-/** JSON-RPC ids 1 and "1" are two. */
-const keyOf = (id: unknown): string => JSON.stringify(id) ?? "";
-
-/** Text from outside, cut to what a record takes. Lone surrogates have no canonical form. */
-const text = (value: unknown, max: number): string | undefined =>
-  typeof value === "string" && value !== "" ? value.slice(0, max).toWellFormed() : undefined;
-
-function clientOf(info: unknown): Client | undefined {
-  if (!isObject(info)) return undefined;
-  const name = text(info.name, 256);
-  const version = text(info.version, 128);
-  return name === undefined ? undefined : { name, ...(version && { version }) };
-}
-
-function annotationsOf(value: unknown): Annotations | undefined {
-  if (!isObject(value)) return undefined;
-  const hints = ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] as const;
-  const found = hints.filter((hint) => typeof value[hint] === "boolean").map((hint) => [hint, value[hint]]);
-  return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
 /** A round is recognised by what it repeats: the caller, the tool, the arguments, and the server's opaque state. */
