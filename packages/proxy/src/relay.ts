@@ -33,6 +33,9 @@ const terminating = new Set<NodeJS.Signals>(["SIGTERM", "SIGINT", "SIGHUP", "SIG
  */
 export function relay(options: RelayOptions): Promise<Exit> {
   const { tracker, stdin, stdout } = options;
+  // Before the server is there: a signal that came in between would end us, and leave it behind.
+  const heed = (signal: NodeJS.Signals): void => onSignal(signal);
+  for (const signal of forwarded) process.on(signal, heed);
   const child = spawn(options.command, options.args, { stdio: ["pipe", "pipe", "inherit"], env: options.env });
   const client = { gone: false, stdinEnded: false, endsServer: false, deaf: false, dead: false };
   const timers = new Set<NodeJS.Timeout>();
@@ -79,7 +82,6 @@ export function relay(options: RelayOptions): Promise<Exit> {
   };
   // The client has closed our input and ends us, in whichever order we learn it; its next step is SIGKILL, which we could not pass on.
   const insist = (): void => after(graceMs, () => child.kill("SIGKILL"));
-  for (const signal of forwarded) process.on(signal, onSignal);
 
   return new Promise((resolve, reject) => {
     const unwatch = whenParentIsGone(() => {
@@ -90,7 +92,7 @@ export function relay(options: RelayOptions): Promise<Exit> {
     });
     const cleanUp = (): void => {
       for (const timer of timers) clearTimeout(timer);
-      for (const signal of forwarded) process.off(signal, onSignal);
+      for (const signal of forwarded) process.off(signal, heed);
       stdin.pause();
       stdin.removeAllListeners("data");
     };
