@@ -21,13 +21,13 @@ interface Published {
   readonly room: "format" | "emitter";
   /** Subpath -> module. The zod checks of format are for the pipeline, and no emitter carries them. */
   readonly entries: { readonly [subpath: string]: string };
-  /** Taken into the package instead of being asked for. */
+  /** Taken into the package instead of being asked for, or of no use to an emitter. */
   readonly inlined: readonly string[];
 }
 
 const all: readonly Published[] = [
   // canonicalize asks for Node 22 but runs on 20 (test/sdk/packed.test.ts); installed by itself, it would be refused by a strict npm.
-  { room: "format", entries: { ".": "index", "./keys": "keys" }, inlined: ["canonicalize", "zod"] },
+  { room: "format", entries: { ".": "index", "./keys": "keys" }, inlined: ["canonicalize", "zod", "@noble/hashes"] },
   { room: "emitter", entries: { ".": "index", "./mcp": "mcp" }, inlined: [] },
 ];
 
@@ -78,7 +78,8 @@ function manifest(room: string, entries: Published["entries"], inlined: readonly
   const {
     private: _,
     exports: __,
-    scripts: ___,
+    imports: ___,
+    scripts: ____,
     ...kept
   } = JSON.parse(readFileSync(join(packages, room, "package.json"), "utf8"));
   const dependencies = Object.fromEntries(
