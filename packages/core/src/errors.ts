@@ -8,6 +8,8 @@ export const errorCodes = {
   forbidden: { http: 403, retryable: false },
   not_found: { http: 404, retryable: false },
   conflict: { http: 409, retryable: false },
+  /** The log is not what it must be. It stands still until a person has looked; what waits for it is kept, and trying again changes nothing. */
+  halted: { http: 500, retryable: false },
   storage_full: { http: 507, retryable: true },
   unavailable: { http: 503, retryable: true },
   internal: { http: 500, retryable: true },

@@ -1,7 +1,7 @@
 /**
  * Bytes of a page as JSON. Lambda answers with 6 MB at most, and packs a page into JSON once more, where each of its bytes can become two.
  */
-const maxPageBytes = 2_900_000;
+export const maxPageBytes = 2_900_000;
 
 /** How many of the first of these fit a page. One always does: nothing that is kept is larger. */
 export function countFitting(views: readonly unknown[]): number {

@@ -33,6 +33,16 @@ export interface BatchPosition {
   readonly seq: number;
 }
 
+/** A batch as the ledger lists it: what queries go by. */
+export interface ListedBatch extends BatchPosition {
+  readonly server: string;
+}
+
+export interface PositionPage {
+  readonly positions: readonly ListedBatch[];
+  readonly next?: string;
+}
+
 /**
  * The append-only table of batches.
  *
@@ -42,11 +52,14 @@ export interface BatchPosition {
  *
  * `newestFirst` lists batches by (`lastAt`, emitter, seq), descending, from `from` (included) on; `server` keeps to one server. On one
  * machine it sees every batch whose append was answered before the call began; on DynamoDB, whose index follows the table, it may be a second behind.
+ * `positions` tells where every batch stands, and of which server, whose `lastAt` is `sinceMs` or later, without reading the batches, in pages and in no order that could be relied on. `next` is
+ * for the next call with the same `sinceMs`; a page may be short, even empty, and still have one. AppError `invalid` where a cursor is none that this ledger gave out.
  */
 export interface Ledger {
   append(batch: StoredBatch): Promise<"appended" | "duplicate" | { readonly conflict: string }>;
   read(emitter: string, seq: number): Promise<StoredBatch | undefined>;
   newestFirst(query: { server?: string; from?: BatchPosition; limit: number }): Promise<StoredBatch[]>;
+  positions(query: { sinceMs: number; cursor?: string; limit: number }): Promise<PositionPage>;
 }
 
 /**
