@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** `unit` is fast and runs before each commit; `system` starts real processes. */
 export default defineConfig({
   test: {
-    globalSetup: ["test/support/dynamodb-local.ts"],
+    globalSetup: ["test/support/dynamodb-local.ts", "test/support/s3-server.ts"],
     projects: [
       {
         test: {

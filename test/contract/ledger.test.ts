@@ -1,3 +1,4 @@
+import type { ListedBatch } from "@tooltrail/core/ports";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 import { aCall, anIdentity, aStoredBatch } from "../support/batches.ts";
@@ -63,5 +64,47 @@ describe.each(adapterSets)("ledger on %s", (_, open) => {
     }
     expect(await ports.ledger.newestFirst({ server: "other", limit: 10 })).toEqual([batches[2]]);
     expect(await ports.ledger.newestFirst({ server: "none", limit: 10 })).toEqual([]);
+  });
+
+  describe("where batches stand", () => {
+    const day = 86_400_000;
+    const at = (days: number, ms = 0): number => 1_800_000_000_000 + days * day + ms;
+    /** All pages, each of which keeps to its limit. */
+    const listed = async (sinceMs: number, limit: number): Promise<ListedBatch[]> => {
+      const all: ListedBatch[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await ports.ledger.positions({ sinceMs, limit, ...(cursor && { cursor }) });
+        expect(page.positions.length).toBeLessThanOrEqual(limit);
+        all.push(...page.positions);
+        cursor = page.next;
+      } while (cursor !== undefined);
+      return all.sort((a, b) => a.seq - b.seq);
+    };
+
+    test("is told of each batch once, from a time on, however long the pages are", async () => {
+      expect(await ports.ledger.positions({ sinceMs: 0, limit: 5 })).toEqual({ positions: [] });
+      const servers = ["a", "a#2027-01-15", "a#", "\u{e4}/\u{f6} \u{1f600}\n", "x".repeat(256)];
+      const times = Array.from({ length: 40 }, (_, seq) => at(-(seq % 4), seq % 7));
+      const expected = [];
+      for (const [seq, lastAt] of times.entries()) {
+        const server = servers[seq % 5] ?? "";
+        const batch = await aStoredBatch({ seq, server, records: [aCall({ at: lastAt })] });
+        await ports.ledger.append(batch);
+        expected.push({ lastAt, emitter: batch.headers.emitter, seq, server });
+      }
+      for (const limit of [1, 2, 3, 7, 40, 1_000]) expect(await listed(0, limit)).toEqual(expected);
+      for (const sinceMs of [at(-3), at(-2, 3), at(-1), at(0, 6), at(0, 7), Number.MAX_SAFE_INTEGER])
+        expect(await listed(sinceMs, 3)).toEqual(expected.filter(({ lastAt }) => lastAt >= sinceMs));
+    });
+
+    test.each(["", "0", "x", "1.2", "a.b.c", "{}", "W10", "AAAA", "\ud800", "x".repeat(4_096), "MjAyNw", "Cg"])(
+      "is not told from %j on, which is no cursor",
+      async (cursor) => {
+        await ports.ledger.append(await aStoredBatch());
+        const told = ports.ledger.positions({ sinceMs: 0, cursor, limit: 5 });
+        await expect(told).rejects.toMatchObject({ code: "invalid", message: expect.stringMatching(/^cursor/) });
+      },
+    );
   });
 });

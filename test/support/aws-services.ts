@@ -1,3 +1,4 @@
+import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -37,9 +38,17 @@ export interface AwsServices extends Listening {
   readonly published: PublishedEvent[];
   /** Codes that the next entries fail with, one each; the request itself goes well. */
   readonly entryFaults: string[];
+  /** How many of the next signatures are wrong ones. */
+  wrongSignatures: number;
 }
 
-/** EventBridge (the one-machine bus, which checks what it gets) and Secrets Manager with one secret, as their clients meet them. */
+/** What the stand-in's one signing key goes by. */
+export const kmsKey = "arn:aws:kms:us-east-1:000000000000:key/log";
+
+/**
+ * EventBridge (the one-machine bus, which checks what it gets), Secrets Manager with one secret and KMS with one Ed25519 key (which moto does not have), as their
+ * clients meet them.
+ */
 export async function awsServices(secret = ""): Promise<AwsServices> {
   const published: PublishedEvent[] = [];
   const entryFaults: string[] = [];
@@ -53,6 +62,19 @@ export async function awsServices(secret = ""): Promise<AwsServices> {
       throw error;
     },
   });
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const kms = (target: string, { Message = "" }: { readonly Message?: string }) => {
+    if (target === "TrentService.GetPublicKey") {
+      const der = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+      return { status: 200, body: { KeyId: kmsKey, PublicKey: der.toString("base64") } };
+    }
+    const signature = sign(null, Buffer.from(Message, "base64"), privateKey);
+    if (services.wrongSignatures > 0) {
+      services.wrongSignatures -= 1;
+      signature[0] = ~(signature[0] ?? 0);
+    }
+    return { status: 200, body: { KeyId: kmsKey, Signature: signature.toString("base64") } };
+  };
   const server = createServer(async (request, response) => {
     const target = String(request.headers["x-amz-target"]);
     const body = await bodyOf(request);
@@ -61,8 +83,11 @@ export async function awsServices(secret = ""): Promise<AwsServices> {
       ? { status: 200, body: { FailedEntryCount: 1, Entries: [{ ErrorCode: fault, ErrorMessage: "as planned" }] } }
       : target === "secretsmanager.GetSecretValue"
         ? { status: 200, body: { Name: JSON.parse(body).SecretId, SecretString: secret } }
-        : bus.answer(target, body);
+        : target.startsWith("TrentService.")
+          ? kms(target, JSON.parse(body))
+          : bus.answer(target, body);
     response.writeHead(answer.status, { "content-type": json }).end(JSON.stringify(answer.body));
   });
-  return { ...(await listening(server)), published, entryFaults };
+  const services = { ...(await listening(server)), published, entryFaults, wrongSignatures: 0 };
+  return services;
 }

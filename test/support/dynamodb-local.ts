@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestProject } from "vitest/node";
+import { type Started, startedOnce } from "./started-once.ts";
 
 const root = join(import.meta.dirname, "../..");
 export const dynamoDbFolder = join(root, "node_modules/.cache/dynamodb-local-2.9.30");
@@ -21,15 +22,8 @@ export function dynamoDbMissing(): string | undefined {
   return why;
 }
 
-export interface DynamoDbLocal {
-  /** `http://127.0.0.1:N` */
-  readonly endpoint: string;
-  /** Resolves when it has ended. */
-  stop(): Promise<void>;
-}
-
 /** Starts one in memory, on a free port of loopback. It ends at `stop`, and with this process however that ends. */
-export async function startDynamoDb(): Promise<DynamoDbLocal> {
+export async function startDynamoDb(): Promise<Started> {
   const port = await freePort();
   const java = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1g", "-Djava.library.path=DynamoDBLocal_lib"];
   const local = ["-jar", "DynamoDBLocal.jar", "-inMemory", "-sharedDb", "-port", String(port)];
@@ -80,19 +74,7 @@ declare module "vitest" {
 
 /** Once per run of the tests: nothing is started until a suite asks, then one for all of them, and it ends with the run. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  let started: Promise<DynamoDbLocal> | undefined;
-  const starter = createServer((_request, response) => {
-    started ??= startDynamoDb();
-    started.then(
-      ({ endpoint }) => response.end(endpoint),
-      (error: Error) => response.writeHead(500).end(error.message),
-    );
-  }).listen(0, "127.0.0.1");
-  await once(starter, "listening");
-  project.provide("dynamoDbStarter", `http://127.0.0.1:${(starter.address() as AddressInfo).port}`);
-  return async () => {
-    starter.close();
-    starter.closeAllConnections();
-    await (await started?.catch(() => undefined))?.stop();
-  };
+  const { address, stop } = await startedOnce(startDynamoDb);
+  project.provide("dynamoDbStarter", address);
+  return stop;
 }

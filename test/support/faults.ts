@@ -65,6 +65,7 @@ export async function workOf(n: number): Promise<Step[]> {
       const filter = { kind: "call" as const, principals: await principalRefs(ports, "os:ada@workstation") };
       const { records } = await queryRecords(ports, filter, { limit: 10 });
       for (const { id } of records.slice(0, 1)) await readRecord(ports, id);
+      await ports.ledger.positions({ sinceMs: 0, limit: 1 });
     },
     async (ports) => {
       await ports.quarantine.list({ limit: 3 });

@@ -1,5 +1,10 @@
 import { randomUUID } from "node:crypto";
 
+/** What a function cannot start with, as Lambda logs it: left to Node, the bundle's one long line comes first, and a pipe may not hold it. */
+process.once("uncaughtException", (error) => {
+  process.stderr.write(`${error.stack}\n`, () => process.exit(1));
+});
+
 /** A bare process around one bundled handler, as Lambda's runtime is: an event comes in as a message, the answer goes out as one. */
 const { handler } = (await import(process.argv[2] ?? "")) as {
   handler: (event: unknown, context: unknown) => Promise<unknown>;

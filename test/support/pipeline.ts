@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import type { RecordPage, RecordView } from "@tooltrail/api/types";
 
 export const root = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
@@ -31,6 +30,7 @@ export function makePlace(): Place {
       ...process.env,
       TOOLTRAIL_DATA: data,
       TOOLTRAIL_SPOOL: spool,
+      TOOLTRAIL_PINS: join(dir, "pins"),
       TOOLTRAIL_ENDPOINT: endpoint,
       XDG_CACHE_HOME: join(root, "node_modules/.cache"), // compiled once, not in the home of whoever runs the tests
     }),
@@ -43,6 +43,8 @@ export interface RunningPipeline {
   readonly port: number;
   readonly token: string;
   readonly process: ChildProcess;
+  /** Its stderr, up to now. */
+  said(): string;
   /** Ends it by a signal. @returns its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
@@ -53,19 +55,20 @@ export async function startPipeline(place: Place, port = 0, args: readonly strin
     env: place.env(),
     stdio: ["ignore", "ignore", "pipe"],
   });
-  const said: string[] = [];
-  for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
-    if (line.includes("is ready on")) break;
-  }
-  child.stderr.resume();
-  const found = / on (http:\/\/127\.0\.0\.1:(\d+)),/.exec(said.join("\n"));
-  if (!found?.[1]) throw new Error(`The pipeline did not start: ${said.join("\n")}`);
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const ready = / is ready on (http:\/\/127\.0\.0\.1:(\d+)),.*\n/;
+  await Promise.race([once(child.stderr, "close"), until(child.stderr, () => ready.test(said))]);
+  const found = ready.exec(said);
+  if (!found?.[1]) throw new Error(`The pipeline did not start: ${said}`);
   return {
     endpoint: found[1],
     port: Number(found[2]),
     token: readFileSync(join(place.data, "token"), "utf8").trim(),
     process: child,
+    said: () => said,
     async stop(signal = "SIGTERM") {
       if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
       const ended = once(child, "exit");
@@ -75,6 +78,17 @@ export async function startPipeline(place: Place, port = 0, args: readonly strin
     },
   };
 }
+
+/** Resolves once it is so after something was read. */
+const until = (stream: NodeJS.ReadableStream, so: () => boolean): Promise<void> =>
+  new Promise((resolve) => {
+    const look = (): void => {
+      if (!so()) return;
+      stream.off("data", look);
+      resolve();
+    };
+    stream.on("data", look);
+  });
 
 export interface Ran {
   readonly code: number;

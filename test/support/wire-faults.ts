@@ -10,6 +10,8 @@ export interface Command {
   readonly table: "ledger" | "state";
   /** What IAM asks for: of a transaction, each of its writes. */
   readonly actions?: readonly string[];
+  /** What the partition keys begin with, up to a "#", that it names. */
+  readonly partitions?: readonly string[];
 }
 
 export const everyWireFault = ({ name }: Command): WireFault[] => [
@@ -18,7 +20,7 @@ export const everyWireFault = ({ name }: Command): WireFault[] => [
   "broken",
   "failed but persisted",
   ...(name === "TransactWriteItems" ? (["conflict"] as const) : []),
-  ...(name === "BatchGetItem" ? (["partial"] as const) : []),
+  ...(name === "BatchGetItem" || name === "BatchWriteItem" ? (["partial"] as const) : []),
 ];
 
 export interface FaultyWire extends Listening {
@@ -26,6 +28,8 @@ export interface FaultyWire extends Listening {
   readonly commands: Command[];
   /** The actions that these commands need, by table, sorted: what a role would have to allow. */
   permissions(): { readonly ledger: string[]; readonly state: string[] };
+  /** Beginnings of the State table's partition keys that these commands named, sorted. */
+  partitions(): string[];
   /** From now on the command meets the fault, `times` times. */
   break(command: Command, fault: WireFault, times: number): void;
   heal(): void;
@@ -70,6 +74,10 @@ export async function faultyWire(dynamoDb: string): Promise<FaultyWire> {
         [...new Set(commands.filter((one) => one.table === table).flatMap(({ actions = [] }) => actions))].sort();
       return { ledger: of("ledger"), state: of("state") };
     },
+    partitions() {
+      const ofState = commands.filter(({ table }) => table === "state");
+      return [...new Set(ofState.flatMap(({ partitions = [] }) => partitions))].sort();
+    },
     break(command, fault, times) {
       broken = { command, fault, times };
       hits = 0;
@@ -85,7 +93,8 @@ function commandOf(target: string, body: string): Command {
   const name = target.split(".")[1] ?? "";
   const { TransactItems } = JSON.parse(body) as { TransactItems?: object[] };
   const actions = TransactItems?.flatMap(Object.keys).map((write) => `${write}Item`) ?? [name];
-  return { name, table: body.includes('"ledger-') ? "ledger" : "state", actions };
+  const partitions = [...body.matchAll(/":?pk":\{"S":"([^"#]+)/g)].map(([, beginning = ""]) => beginning);
+  return { name, table: body.includes('"ledger-') ? "ledger" : "state", actions, partitions };
 }
 
 const same = (a: Command, b: Command): boolean => a.name === b.name && a.table === b.table;
@@ -114,15 +123,24 @@ async function fail(fault: WireFault, body: string, forward: Forward, response: 
         CancellationReasons: [{ Code: "None" }, { Code: "TransactionConflict", Message: "as planned" }],
       });
     case "partial": {
-      const request = JSON.parse(body) as { RequestItems: { [table: string]: { Keys: unknown[] } } };
-      const [[table, { Keys, ...more }] = ["", { Keys: [] }]] = Object.entries(request.RequestItems);
-      const done = Keys.slice(0, Keys.length >> 1);
-      const UnprocessedKeys = { [table]: { Keys: Keys.slice(done.length), ...more } };
+      const { RequestItems } = JSON.parse(body) as { RequestItems: { [table: string]: BatchPart } };
+      const [[table, part] = ["", []]] = Object.entries(RequestItems);
+      const [done, left] = halves(part);
       const { text } =
-        done.length > 0
-          ? await forward(JSON.stringify({ RequestItems: { [table]: { Keys: done, ...more } } }))
-          : { text: "{}" };
-      return answer(200, { Responses: { [table]: [] }, ...JSON.parse(text), UnprocessedKeys });
+        done === undefined ? { text: "{}" } : await forward(JSON.stringify({ RequestItems: { [table]: done } }));
+      const unprocessed = Array.isArray(part) ? "UnprocessedItems" : "UnprocessedKeys";
+      return answer(200, { Responses: { [table]: [] }, ...JSON.parse(text), [unprocessed]: { [table]: left } });
     }
   }
+}
+
+/** Of a BatchGetItem keys, of a BatchWriteItem writes. */
+type BatchPart = unknown[] | { readonly Keys: unknown[] };
+
+/** What is done of a batch, if anything, and what is left undone. */
+function halves(part: BatchPart): [done: BatchPart | undefined, left: BatchPart] {
+  const all = Array.isArray(part) ? part : part.Keys;
+  const like = (some: unknown[]): BatchPart => (Array.isArray(part) ? some : { ...part, Keys: some });
+  const middle = all.length >> 1;
+  return [middle === 0 ? undefined : like(all.slice(0, middle)), like(all.slice(middle))];
 }

@@ -1,9 +1,11 @@
 import { ConditionalCheckFailedException, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { AppError } from "@tooltrail/core/errors";
-import type { BatchPosition, Ledger, StoredBatch } from "@tooltrail/core/ports";
+import type { BatchPosition, Ledger, ListedBatch, StoredBatch } from "@tooltrail/core/ports";
 import { concurrently } from "./concurrently.ts";
-import { type Dynamo, decoded, encoded, fitsKey, type Item, type Key, keyItem, number, text } from "./dynamo.ts";
-import { dayOf, ledgerKey, serverDay, timeKey } from "./ledger-key.ts";
+import type { Dynamo } from "./dynamo.ts";
+import { decoded, fitsKey, type Key, keyItem, text } from "./item.ts";
+import { batchOf, itemOf } from "./ledger-item.ts";
+import { dayOf, ledgerKey, positionOf, serverDay, timeKey } from "./ledger-key.ts";
 import { oncePerKey } from "./once-per-key.ts";
 import { ledgerTable as schema } from "./tables.ts";
 
@@ -155,6 +157,36 @@ export function dynamoLedger(
         return batchOf(item);
       });
     },
+    async positions({ sinceMs, cursor, limit }) {
+      const oldest = dayOf(sinceMs);
+      const begin = cursor === undefined ? { row: serverDayText(dayOf(end.lastAt), "\u{10ffff}") } : placeOf(cursor);
+      if (begin.row < oldest) return { positions: [] };
+      // One more than is looked through: it is where the next page begins. All of them are fewer than 1 MB, hence one answer.
+      const { value: rows = [] } = await db
+        .pages({
+          TableName: stateTable,
+          KeyConditionExpression: "pk = :pk AND sk BETWEEN :oldest AND :row",
+          ExpressionAttributeValues: { ":pk": { S: allDays }, ":oldest": { S: oldest }, ":row": { S: begin.row } },
+          ScanIndexForward: false,
+          Limit: serverDaysPerPage + 1,
+        })
+        .next();
+      const since = timeKey({ lastAt: sinceMs, emitter: "", seq: 0 });
+      const positions: ListedBatch[] = [];
+      for (const item of rows.slice(0, serverDaysPerPage)) {
+        const row = text(item, "sk");
+        const from = row === begin.row ? begin.from : undefined;
+        const room = limit - positions.length;
+        const serverDay = serverDayOf(row);
+        const keys = await newestKeys(serverDay, from ?? timeKey(end), room + 1);
+        const young = keys.filter(({ gsk }) => gsk >= since);
+        positions.push(...young.slice(0, room).map(({ gsk }) => ({ ...positionOf(gsk), server: serverDay.server })));
+        const next = young[room];
+        if (next) return { positions, next: cursorOf({ row, from: next.gsk }) };
+      }
+      const next = rows[serverDaysPerPage];
+      return { positions, ...(next && { next: cursorOf({ row: text(next, "sk") }) }) };
+    },
   };
 }
 
@@ -167,38 +199,31 @@ interface IndexRow extends Key {
   readonly gsk: string;
 }
 
-/** Of one call: beyond it a reader is told to ask for less, rather than kept waiting. */
+/** Of one search: beyond it a reader is told to ask for less, rather than kept waiting. */
 const maxServerDays = 5_000;
+/** Of one page of positions, one query each: some of a second, one after the other. */
+const serverDaysPerPage = 256;
 
 const allDays = "DAYS";
 const daysOf = (server: string): string => `DAYS#${server}`;
 const serverDayText = (day: string, server: string): string => `${day}#${server}`;
 const dayLength = 10;
+const serverDayOf = (row: string): ServerDay => ({ day: row.slice(0, dayLength), server: row.slice(dayLength + 1) });
+
+/** Where a page of positions begins: a row of the list of days, and in that server's day a key of the index, or its newest. */
+interface Place {
+  readonly row: string;
+  readonly from?: string;
+}
+
+const cursorOf = ({ row, from = "" }: Place): string => Buffer.from(`${from}\n${row}`).toString("base64url");
+
+function placeOf(cursor: string): Place {
+  const [, from, row = ""] =
+    /^(\d{16}#[^\n]{0,27}#\d{15})?\n(\d{4}-\d\d-\d\d#.*)$/s.exec(Buffer.from(cursor, "base64url").toString()) ?? [];
+  if (!fitsKey(row)) throw new AppError("invalid", "cursor: not one that this ledger gave out.");
+  return { row, ...(from !== undefined && { from }) };
+}
 
 const end: BatchPosition = { lastAt: Number.MAX_SAFE_INTEGER, emitter: "~", seq: Number.MAX_SAFE_INTEGER };
 const byNewest = (a: IndexRow, b: IndexRow): number => (a.gsk < b.gsk ? 1 : a.gsk > b.gsk ? -1 : 0);
-
-/** Bytes as bytes: body, signature and identity are a third smaller so, and DynamoDB bills each KB. */
-const itemOf = ({ headers, sig, body, identity, receivedAtMs, account }: StoredBatch): Item => ({
-  ...keyItem(ledgerKey(headers.emitter, headers.seq)),
-  gpk: { S: serverDay(headers.server.id, dayOf(headers.lastAt)) },
-  gsk: { S: timeKey(headers) },
-  headers: { S: JSON.stringify(headers) },
-  ...(sig !== undefined && { sig: encoded(sig, "base64") }),
-  body: encoded(body, "base64"),
-  identity: encoded(identity, "hex"),
-  receivedAtMs: { N: String(receivedAtMs) },
-  account: { S: account },
-});
-
-function batchOf(item: Item): StoredBatch {
-  const sig = decoded(item.sig, "base64");
-  return {
-    headers: JSON.parse(text(item, "headers")),
-    ...(sig !== undefined && { sig }),
-    body: decoded(item.body, "base64") ?? "",
-    identity: decoded(item.identity, "hex") ?? "",
-    receivedAtMs: number(item, "receivedAtMs"),
-    account: text(item, "account"),
-  };
-}

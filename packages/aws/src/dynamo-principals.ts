@@ -2,7 +2,8 @@ import { GetItemCommand, TransactionCanceledException, TransactWriteItemsCommand
 import type { Principals } from "@tooltrail/core/ports";
 import { type PrincipalName, sha256 } from "@tooltrail/format";
 import { concurrently } from "./concurrently.ts";
-import { type Dynamo, type Key, keyItem, text } from "./dynamo.ts";
+import type { Dynamo } from "./dynamo.ts";
+import { type Key, keyItem, text } from "./item.ts";
 import { oncePerKey } from "./once-per-key.ts";
 
 /**

@@ -4,7 +4,8 @@ import { GetItemCommand, TransactionCanceledException, TransactWriteItemsCommand
 import { AppError } from "@tooltrail/core/errors";
 import type { Quarantine, Quarantined } from "@tooltrail/core/ports";
 import { concurrently } from "./concurrently.ts";
-import { type Dynamo, fitsKey, type Item, type Key, keyItem, number, text } from "./dynamo.ts";
+import type { Dynamo } from "./dynamo.ts";
+import { fitsKey, type Item, type Key, keyItem, number, text } from "./item.ts";
 
 /**
  * What was refused: a small row, listed by id, and the event itself in as many parts as it takes, all put and removed in one transaction. So

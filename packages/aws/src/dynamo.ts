@@ -1,19 +1,15 @@
 import {
-  type AttributeValue,
   BatchGetItemCommand,
+  BatchWriteItemCommand,
   DynamoDBClient,
   QueryCommand,
   type QueryCommandInput,
+  type WriteRequest,
 } from "@aws-sdk/client-dynamodb";
-import { AppError } from "@tooltrail/core/errors";
+import { AppError, type WriteOutcome } from "@tooltrail/core/errors";
 import { concurrently } from "./concurrently.ts";
+import { type Item, type Key, keyItem } from "./item.ts";
 import { clientOptions, jitter, maxAttempts, type Pause, request } from "./request.ts";
-
-export type Item = Record<string, AttributeValue>;
-export interface Key {
-  readonly pk: string;
-  readonly sk: string;
-}
 
 /** DynamoDB with timeouts and retries; region, credentials and endpoint come from the environment, as with every AWS client. */
 export interface Dynamo {
@@ -21,6 +17,8 @@ export interface Dynamo {
   call<T>(send: (client: DynamoDBClient) => Promise<T>): Promise<T>;
   /** The items that exist, consistently, in any order; as many keys as one likes. @throws as `request` does. */
   getAll(table: string, keys: readonly Key[]): Promise<Item[]>;
+  /** Puts and deletes, of each item one at most, as many as one likes. Killed or failed in between, some of them are done. @throws as `request` does. */
+  writeAll(table: string, writes: readonly WriteRequest[]): Promise<void>;
   /** Every page of a query, read as far as it is consumed. @throws as `request` does. */
   pages(query: QueryCommandInput): AsyncGenerator<Item[]>;
 }
@@ -36,34 +34,49 @@ export function dynamo({
   const client = new DynamoDBClient(clientOptions(requestTimeoutMs));
   const call: Dynamo["call"] = (send) => request("DynamoDB", pause, () => send(client));
 
-  async function getChunk(table: string, wanted: readonly Key[]): Promise<Item[]> {
-    const found: Item[] = [];
-    let keys: Item[] = wanted.map(keyItem);
-    for (let idle = 0; keys.length > 0; ) {
-      const RequestItems = { [table]: { Keys: keys, ConsistentRead: true } };
-      const { Responses, UnprocessedKeys } = await call((c) => c.send(new BatchGetItemCommand({ RequestItems })));
-      const items = Responses?.[table] ?? [];
-      found.push(...items);
-      keys = UnprocessedKeys?.[table]?.Keys ?? [];
-      if (keys.length === 0) break;
-      // What is left over is either throttled or beyond 16 MB; only the former comes back without anything.
-      idle = items.length > 0 ? 0 : idle + 1;
+  /** Sends what is left until nothing is. A service that does nothing of it again and again is throttled. */
+  async function untilDone<T>(
+    outcome: WriteOutcome,
+    all: readonly T[],
+    send: (left: readonly T[]) => Promise<readonly T[]>,
+  ): Promise<void> {
+    let left = all;
+    for (let idle = 0; left.length > 0; ) {
+      const before = left.length;
+      left = await send(left);
+      if (left.length === 0) return;
+      idle = left.length < before ? 0 : idle + 1;
       if (idle === maxAttempts)
-        throw new AppError("unavailable", `DynamoDB left keys unread, ${maxAttempts} times.`, {
-          outcome: "not-applied",
-        });
+        throw new AppError("unavailable", `DynamoDB left items undone, ${maxAttempts} times.`, { outcome });
       await pause(idle + 1);
     }
+  }
+
+  async function getChunk(table: string, wanted: readonly Key[]): Promise<Item[]> {
+    const found: Item[] = [];
+    await untilDone("not-applied", wanted.map(keyItem), async (Keys) => {
+      const RequestItems = { [table]: { Keys: [...Keys], ConsistentRead: true } };
+      const { Responses, UnprocessedKeys } = await call((c) => c.send(new BatchGetItemCommand({ RequestItems })));
+      found.push(...(Responses?.[table] ?? []));
+      return UnprocessedKeys?.[table]?.Keys ?? [];
+    });
     return found;
   }
+
+  const writeChunk = (table: string, writes: readonly WriteRequest[]): Promise<void> =>
+    untilDone("unknown", writes, async (left) => {
+      const RequestItems = { [table]: [...left] };
+      const { UnprocessedItems } = await call((c) => c.send(new BatchWriteItemCommand({ RequestItems })));
+      return UnprocessedItems?.[table] ?? [];
+    });
 
   return {
     call,
     async getAll(table, keys) {
-      const chunks = Array.from({ length: Math.ceil(keys.length / maxKeys) }, (_, i) =>
-        keys.slice(i * maxKeys, (i + 1) * maxKeys),
-      );
-      return (await concurrently(4, chunks, (chunk) => getChunk(table, chunk))).flat();
+      return (await concurrently(4, chunksOf(maxKeys, keys), (chunk) => getChunk(table, chunk))).flat();
+    },
+    async writeAll(table, writes) {
+      await concurrently(8, chunksOf(maxWrites, writes), (chunk) => writeChunk(table, chunk));
     },
     async *pages(query) {
       let start: Item | undefined;
@@ -80,22 +93,8 @@ export function dynamo({
 
 /** Of one BatchGetItem. */
 const maxKeys = 100;
+/** Of one BatchWriteItem. */
+const maxWrites = 25;
 
-/** Whether DynamoDB takes the text for a key at all. What a reader made up may be too long; then nothing is there. */
-export const fitsKey = (key: string): boolean => key !== "" && Buffer.byteLength(key) <= 1_024;
-
-export const keyItem = ({ pk, sk }: Key): Item => ({ pk: { S: pk }, sk: { S: sk } });
-export const text = (item: Item, name: string): string => item[name]?.S ?? "";
-export const number = (item: Item, name: string): number => Number(item[name]?.N);
-
-/**
- * Text that is bytes in disguise, as those bytes: they are what is paid for. Where the way back would not give exactly the same text, the text.
- */
-export function encoded(value: string, encoding: "base64" | "hex"): AttributeValue {
-  const bytes = Buffer.from(value, encoding);
-  return bytes.toString(encoding) === value ? { B: bytes } : { S: value };
-}
-
-/** The way back from `encoded`. */
-export const decoded = (attribute: AttributeValue | undefined, encoding: "base64" | "hex"): string | undefined =>
-  attribute?.B === undefined ? attribute?.S : Buffer.from(attribute.B).toString(encoding);
+const chunksOf = <T>(size: number, all: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));

@@ -29,6 +29,12 @@ export const serverDay = (server: string, day: string): string => `${server}#${d
 export const timeKey = ({ lastAt, emitter, seq }: BatchPosition): string =>
   `${String(Math.min(Math.max(lastAt, 0), maxTime)).padStart(16, "0")}#${emitter.slice(0, 27).toWellFormed()}#${seqText(seq)}`;
 
+/** The way back from `timeKey`, for what an index holds. */
+export function positionOf(timeKeyText: string): BatchPosition {
+  const [lastAt, emitter = "", seq] = timeKeyText.split("#");
+  return { lastAt: Number(lastAt), emitter, seq: Number(seq) };
+}
+
 const seqText = (seq: number): string => String(Math.min(Math.max(seq, 0), maxSeq)).padStart(15, "0");
 
 const maxSeq = 999_999_999_999_999;

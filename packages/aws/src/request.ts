@@ -73,10 +73,16 @@ const throttled = new Set([
   "TransactionConflict",
   "TransactionConflictException",
   "TransactionInProgressException",
+  // S3's. The second: another put under the same name was under way, and which one would count could not be told.
+  "SlowDown",
+  "ConditionalRequestConflict",
 ]);
 
+/** About the data: a condition of DynamoDB or of S3 that does not hold, an object that is not there. */
+const answers = new Set(["ConditionalCheckFailedException", "PreconditionFailed", "NoSuchKey"]);
+
 function failureOf({ name, $metadata, CancellationReasons }: ServiceError): Failure {
-  if (name === "ConditionalCheckFailedException") return "answer";
+  if (answers.has(name)) return "answer";
   if (name === "TransactionCanceledException") {
     const codes = (CancellationReasons ?? []).map(({ Code = "" }) => Code);
     if (codes.includes("ConditionalCheckFailed")) return "answer";

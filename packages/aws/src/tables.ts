@@ -18,11 +18,29 @@ export const keyType = "S";
 /**
  * What each function asks of DynamoDB through these adapters, hence what its role may allow, and no more. A transaction needs the permission of
  * each of its writes. On the ledger `Query` is of the index alone, and on State `DeleteItem` of keys that begin with `QUARANTINE`.
+ *
+ * `partitions`: what the keys of State begin with that it names (`dynamodb:LeadingKeys`). Sequencer, signer and followers are told apart by nothing else.
  */
 export const permissions = {
   ingest: { ledger: ["PutItem"], state: ["GetItem", "PutItem"] },
   api: {
     ledger: ["BatchGetItem", "GetItem", "PutItem", "Query"],
     state: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+  },
+  sequence: {
+    ledger: [],
+    state: ["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem"],
+    partitions: ["LEAF", "LOG"],
+  },
+  reconcile: {
+    ledger: ["GetItem", "Query"],
+    state: ["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query"],
+    partitions: ["DAYS", "LEAF", "LOG", "SIGNER"],
+  },
+  sign: { ledger: [], state: ["GetItem", "PutItem"], partitions: ["LOG", "SIGNER"] },
+  follow: {
+    ledger: [],
+    state: ["BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+    partitions: ["CURSOR", "P"],
   },
 } as const;

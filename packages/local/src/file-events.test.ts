@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -33,6 +33,16 @@ test("many at once are whole lines, in a file for this user alone", async () => 
       .sort((a, b) => a - b),
   ).toEqual(Array.from({ length: 50 }, (_, i) => i));
   expect(statSync(join(dir, "events.ndjson")).mode & 0o077).toBe(0);
+});
+
+test("a file that is full is set aside, and nothing of it is lost", async () => {
+  const events = fileEvents(dir, () => 0);
+  await events.publish(change);
+  truncateSync(join(dir, "events.ndjson"), 67_108_865);
+  await Promise.all([1, 2, 3].map((seq) => events.publish({ ...change, seq })));
+  const former = readFileSync(join(dir, "events.1.ndjson"), "utf8").split("\n");
+  expect([former[0], former.at(-2)].map((line) => JSON.parse(line ?? "").detail.seq)).toEqual([0, 1]);
+  expect(lines().map((line) => JSON.parse(line).detail.seq)).toEqual([2, 3]);
 });
 
 test("a folder that cannot be written is an error to try again after", async () => {

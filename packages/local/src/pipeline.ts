@@ -3,49 +3,91 @@ import type { AddressInfo } from "node:net";
 import type { DatabaseSync } from "node:sqlite";
 import { AppError } from "@tooltrail/core/errors";
 import { createBus } from "./bus.ts";
+import { createLogFiles } from "./log-files.ts";
 import { createPoller, type QueueFunction } from "./poller.ts";
+import type { Rules } from "./rules.ts";
+import { createSchedule } from "./schedule.ts";
 import { createHttpServer, type HttpFunction } from "./server.ts";
 import { sqliteQueue } from "./sqlite-queue.ts";
+import { createStream, type ImageOf, type StreamFunction } from "./stream.ts";
+import { createTarget, type EventFunction } from "./target.ts";
 
 export interface PipelineOptions {
   readonly db: DatabaseSync;
+  readonly dataDir: string;
   readonly port: number;
   readonly token: string;
-  readonly ingest: QueueFunction;
-  readonly api: HttpFunction;
+  /** How DynamoDB would show a row of the ledger. */
+  readonly imageOf: ImageOf;
+  /** What carries the pipeline's own events to its functions. */
+  readonly rules: Rules;
+  readonly functions: {
+    readonly ingest: QueueFunction;
+    readonly api: HttpFunction;
+    readonly sequence: StreamFunction;
+    readonly sign: EventFunction;
+    readonly follow: EventFunction;
+    readonly reconcile: EventFunction;
+  };
   readonly onPoison: (body: string, receives: number) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
 export interface Pipeline {
   readonly port: number;
-  /** Takes no more, works off what is in the queue, and closes the database. */
+  /** Takes no more, works off what is in the queue up to the signed checkpoint and the projections, and closes the database. */
   stop(): Promise<void>;
 }
 
 const maxReceives = 100;
 const drainMs = 10_000;
+const sequenceWindowMs = 1_000;
+const minuteMs = 60_000;
 
 /**
- * The pipeline on one machine: bus, queue and functions in one process, on loopback.
+ * The pipeline on one machine: bus, queue, streams, schedules and functions in one process, on loopback.
+ *
+ * Whatever a killed process has left undone is done after the next start: the queue and the stream keep their places, and
+ * signer and followers look for themselves how far they are.
  *
  * @throws AppError `conflict` where the port is taken.
  */
 export async function startPipeline(options: PipelineOptions): Promise<Pipeline> {
-  const { db, onError } = options;
+  const { db, onError, functions, rules } = options;
   const now = Date.now;
   const queue = sqliteQueue(db);
+  const stream = createStream({
+    db,
+    name: "sequence",
+    imageOf: options.imageOf,
+    run: functions.sequence,
+    onError,
+    now,
+    windowMs: sequenceWindowMs,
+  });
   const poller = createPoller({
     name: "ingest",
     queue,
-    run: options.ingest,
+    // The two functions that write the ledger wake whoever reads its stream.
+    run: (event, context) => functions.ingest(event, context).finally(stream.wake),
     onPoison: options.onPoison,
     onError,
     now,
     maxReceives,
   });
+  const sign = createTarget("sign", functions.sign, onError);
+  const follow = createTarget("follow", functions.follow, onError);
+  const reconcile = createTarget("reconcile", functions.reconcile, onError);
+  rules.on("log.sequenced", sign.deliver);
+  rules.on("log.advanced", follow.deliver);
   const bus = createBus({ queue, now, onSent: poller.wake, onError });
-  const server = createHttpServer({ bus, api: options.api, token: options.token, onError });
+  const server = createHttpServer({
+    bus,
+    api: (event, context) => functions.api(event, context).finally(stream.wake),
+    log: createLogFiles(options.dataDir),
+    token: options.token,
+    onError,
+  });
 
   server.listen(options.port, "127.0.0.1");
   await once(server, "listening").catch((error: NodeJS.ErrnoException) => {
@@ -57,6 +99,15 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     );
   });
   poller.wake();
+  stream.wake();
+  const schedule = createSchedule(
+    [
+      { target: sign, everyMs: minuteMs, atOnce: true },
+      { target: follow, everyMs: minuteMs, atOnce: true },
+      { target: reconcile, everyMs: 60 * minuteMs },
+    ],
+    now,
+  );
 
   return {
     port: (server.address() as AddressInfo).port,
@@ -67,7 +118,11 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       const cut = setTimeout(() => server.closeAllConnections(), 2_000);
       await closed;
       clearTimeout(cut);
-      await poller.drain(drainMs);
+      schedule.stop();
+      const untilMs = now() + drainMs;
+      // In the order in which data flows: each may leave something for the next.
+      for (const station of [poller, reconcile, stream, sign, follow])
+        await station.drain(Math.max(0, untilMs - now()));
       db.close();
     },
   };

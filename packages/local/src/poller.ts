@@ -140,8 +140,8 @@ const eventOf = (name: string, messages: readonly Message[]): SQSEvent => ({
   })),
 });
 
-/** The context that Lambda gives. */
-export function contextOf(name: string): Context {
+/** The context that Lambda gives. @param remainingMs how long the call may still take. */
+export function contextOf(name: string, remainingMs: () => number = () => 30_000): Context {
   const functionName = `tooltrail-${name}`;
   const nothing = (): void => undefined;
   return {
@@ -153,7 +153,7 @@ export function contextOf(name: string): Context {
     logGroupName: functionName,
     logStreamName: "local",
     callbackWaitsForEmptyEventLoop: false,
-    getRemainingTimeInMillis: () => 30_000,
+    getRemainingTimeInMillis: remainingMs,
     done: nothing,
     fail: nothing,
     succeed: nothing,

@@ -2,6 +2,7 @@ import { randomUUID, timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
 import type { Bus } from "./bus.ts";
+import type { LogRequest } from "./log-files.ts";
 import { contextOf } from "./poller.ts";
 
 export type HttpFunction = (
@@ -12,13 +13,14 @@ export type HttpFunction = (
 const maxBodyBytes = 2 * 1024 * 1024;
 
 /**
- * The one port: PutEvents at `POST /`, `/healthz`, and the api function behind a bearer token, called as API Gateway would.
+ * The one port: PutEvents at `POST /`, `/healthz`, the log, and the api function behind a bearer token, called as API Gateway would.
  *
  * A page in a browser on this machine is the attacker to keep out: a foreign Host (DNS rebinding) or Origin is refused everywhere.
  */
 export function createHttpServer(options: {
   readonly bus: Bus;
   readonly api: HttpFunction;
+  readonly log: (request: LogRequest) => Promise<Answer>;
   readonly token: string;
   readonly onError: (error: unknown) => void;
 }): Server {
@@ -50,6 +52,12 @@ export function createHttpServer(options: {
     if (pathname === "/healthz") return { status: 200, headers: { "content-type": "text/plain" }, body: "ok\n" };
     if (pathname === "/")
       return request.method === "POST" ? putEvents(request) : json(405, "invalid", "POST / takes PutEvents.");
+    if (pathname.startsWith("/log/"))
+      return options.log({
+        method: request.method,
+        path: pathname.slice("/log/".length),
+        ifNoneMatch: request.headers["if-none-match"],
+      });
     if (!hasToken(request, options.token))
       return json(401, "unauthorized", "A bearer token is needed; it is in the data folder's file `token`.");
     return callApi(request, pathname, search.slice(1));
@@ -76,7 +84,7 @@ export function createHttpServer(options: {
   }
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly headers: { readonly [name: string]: string };
   readonly body: string | Buffer;
@@ -85,7 +93,13 @@ interface Answer {
 class TooLarge extends Error {}
 
 function send(response: ServerResponse, { status, headers, body }: Answer): void {
-  response.writeHead(status, { ...headers, "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  response.writeHead(status, {
+    "cache-control": "no-store",
+    ...headers,
+    // Said here, since a HEAD's answer has no body to count.
+    ...(status !== 304 && { "content-length": Buffer.byteLength(body) }),
+    "x-content-type-options": "nosniff",
+  });
   response.end(body);
 }
 

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { guarded } from "./sqlite.ts";
+import { guarded, transaction } from "./sqlite.ts";
 
 export interface Message {
   readonly id: number;
@@ -38,26 +38,13 @@ export function sqliteQueue(db: DatabaseSync): Queue {
   // Whoever held messages is dead: this process alone has the folder.
   db.exec("UPDATE queue SET visible_at = 0 WHERE visible_at > 0");
 
-  const transaction = <T>(run: () => T): T =>
-    guarded(() => {
-      db.exec("BEGIN IMMEDIATE");
-      try {
-        const result = run();
-        db.exec("COMMIT");
-        return result;
-      } catch (error) {
-        if (db.isTransaction) db.exec("ROLLBACK");
-        throw error;
-      }
-    });
-
   return {
     send: (messages, nowMs) =>
-      transaction(() => {
+      transaction(db, () => {
         for (const { messageId, body } of messages) insert.run(messageId, body, nowMs, nowMs);
       }),
     receive: (limit, maxBytes, nowMs, visibleAtMs) =>
-      transaction(() => {
+      transaction(db, () => {
         const messages: Message[] = [];
         let bytes = 0;
         for (const row of visible.all(nowMs, limit) as unknown as Row[]) {
@@ -69,7 +56,7 @@ export function sqliteQueue(db: DatabaseSync): Queue {
         return messages;
       }),
     delete: (ids) =>
-      transaction(() => {
+      transaction(db, () => {
         for (const id of ids) remove.run(id);
       }),
     release: (id, visibleAtMs) => void guarded(() => show.run(visibleAtMs, id)),

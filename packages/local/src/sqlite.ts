@@ -34,7 +34,24 @@ const schema = `
     visible_at INTEGER NOT NULL, receives INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX IF NOT EXISTS queue_by_visibility ON queue (visible_at, id);
+
+  CREATE TABLE IF NOT EXISTS registers (name TEXT PRIMARY KEY, value TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE IF NOT EXISTS batch_index (
+    emitter TEXT NOT NULL, seq INTEGER NOT NULL, first_leaf INTEGER NOT NULL, PRIMARY KEY (emitter, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE IF NOT EXISTS projection_rows (
+    projection TEXT NOT NULL, generation INTEGER NOT NULL, collection TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (projection, generation, collection, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS cursors (projection TEXT PRIMARY KEY, cursor TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `;
+
+/** Whether a pipeline has worked in this folder before. */
+export const hasDatabase = (dataDir: string): boolean => existsSync(databaseOf(dataDir));
+
+const databaseOf = (dataDir: string): string => join(dataDir, "tooltrail.db");
 
 /**
  * Opens the data folder for this process alone.
@@ -45,7 +62,7 @@ const schema = `
  * @throws AppError where the folder cannot be written, or is in use by another process.
  */
 export function openDatabase(dataDir: string, fsync: boolean): DatabaseSync {
-  const file = join(dataDir, "tooltrail.db");
+  const file = databaseOf(dataDir);
   try {
     if (!existsSync(dataDir)) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     const db = new DatabaseSync(file);
@@ -99,4 +116,19 @@ export function guarded<T>(run: () => T): T {
       ? new AppError("storage_full", "The disk of the data folder is full.", { cause: error, outcome: "not-applied" })
       : new AppError("unavailable", `SQLite: ${(error as Error).message}`, { cause: error, outcome: "not-applied" });
   }
+}
+
+/** Runs several statements as one. @throws as `guarded`; nothing was applied then. */
+export function transaction<T>(db: DatabaseSync, run: () => T): T {
+  return guarded(() => {
+    db.exec("BEGIN IMMEDIATE");
+    try {
+      const result = run();
+      db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (db.isTransaction) db.exec("ROLLBACK");
+      throw error;
+    }
+  });
 }
