@@ -8,7 +8,7 @@ import { anIdentity, aPlainMessage, aStoredBatch } from "../../../test/support/b
 import { faulty } from "../../../test/support/faults.ts";
 import { createApi } from "./app.ts";
 import { parseTime } from "./parameters.ts";
-import type { QuarantinePage, RecordPage } from "./types.ts";
+import type { BatchesPage, QuarantinePage, RecordPage } from "./types.ts";
 
 let ports: OpenPorts;
 beforeEach(async () => {
@@ -22,6 +22,8 @@ function appOn(some: Ports, errors: Error[] = []) {
   const audit = createAudit(some, anIdentity(9), "0");
   return createApi({
     ports: () => some,
+    log: () => ({ ...ports, keys: [] }),
+    projections: () => ports.projections,
     audit: () => audit,
     callerOf: () => ({ issuer: "os", subject: "os:ada@workstation", method: "token", verified: true }),
     onError: (error) => errors.push(error),
@@ -115,4 +117,21 @@ test.each([
   ["", undefined],
 ])("the time %j is %s", (text, ms) => {
   expect(parseTime(text, 1_000_000)).toBe(ms);
+});
+
+test("batches are asked for by their places, a hundred at a time, with as much in the audit record as that holds", async () => {
+  const { emitter, seq } = (await aStoredBatch()).headers;
+  const places = [
+    `${emitter}.${seq}`,
+    ...Array.from({ length: 99 }, (_, i) => `${emitter}.${900_000_000_000_000 + i}`),
+  ];
+  const app = appOn(ports);
+  const ask = (asked: readonly string[]) => app.request(`/v1/batches?places=${asked.join(",")}`);
+  const response = await ask(places);
+  expect(response.status).toBe(200);
+  const { batches } = (await response.json()) as BatchesPage;
+  expect(batches.map((entry) => `${entry.emitter}.${entry.seq}`)).toEqual(places);
+  expect(batches.flatMap(({ batch }) => batch?.headers.seq ?? [])).toEqual([seq]);
+  for (const wrong of [[...places, `${emitter}.1`], [`${emitter}.01`], [emitter], [""]])
+    expect((await ask(wrong)).status).toBe(400);
 });

@@ -1,16 +1,24 @@
 import type { Audit, Caller } from "@tooltrail/core/audit";
 import { AppError, errorCodes } from "@tooltrail/core/errors";
+import type { Projections } from "@tooltrail/core/follow/ports";
+import { readPostings } from "@tooltrail/core/follow/postings";
 import { given } from "@tooltrail/core/given";
 import { ingest } from "@tooltrail/core/ingest";
+import type { ProverPorts } from "@tooltrail/core/log/prove";
 import { countFitting } from "@tooltrail/core/page";
 import type { Ports, Quarantined } from "@tooltrail/core/ports";
 import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
 import { Hono } from "hono";
+import { addLogRoutes } from "./log.ts";
 import { parseQuarantineQuery, parseRecordsQuery } from "./parameters.ts";
+import { addProjectionRoutes } from "./projections.ts";
+import { texts } from "./texts.ts";
 import type { ErrorAnswer, QuarantinePage, QuarantineView, ReplayAnswer } from "./types.ts";
 
 export interface ApiOptions<Env extends object> {
   readonly ports: () => Ports;
+  readonly log: () => ProverPorts;
+  readonly projections: () => Projections;
   readonly audit: () => Audit;
   /** Who asks, as the boundary in front of this app has verified. */
   readonly callerOf: (env: Env) => Caller;
@@ -24,6 +32,8 @@ export interface ApiOptions<Env extends object> {
  */
 export function createApi<Env extends object>({
   ports,
+  log,
+  projections,
   audit,
   callerOf,
   onError,
@@ -31,14 +41,15 @@ export function createApi<Env extends object>({
   const app = new Hono<{ Bindings: Env }>();
 
   app.get("/v1/records", async (c) => {
-    const { limit, cursor, server, tool, principal, outcome, kind, since, until } = parseRecordsQuery(
+    const { limit, cursor, server, tool, principal, outcome, trace, kind, since, until } = parseRecordsQuery(
       c.req.query(),
       ports().surroundings.now(),
     );
     const principals = principal === undefined ? undefined : await principalRefs(ports(), principal);
-    const filter = given({ kind, server, tool, principals, outcome, sinceMs: since, untilMs: until });
+    const filter = given({ kind, server, tool, principals, outcome, trace, sinceMs: since, untilMs: until });
     await audit()(callerOf(c.env), "records.query", texts({ ...filter, limit, cursor }));
-    return c.json(await queryRecords(ports(), filter, { limit, ...given({ cursor }) }));
+    const stores = { ...ports(), postings: readPostings(projections()) };
+    return c.json(await queryRecords(stores, filter, { limit, ...given({ cursor }) }));
   });
 
   app.get("/v1/records/:id", async (c) => {
@@ -87,6 +98,9 @@ export function createApi<Env extends object>({
     return c.json({ id });
   });
 
+  addLogRoutes(app, { ports, log, audit, callerOf });
+  addProjectionRoutes(app, { ports, projections, audit, callerOf });
+
   app.notFound((c) =>
     c.json(errorAnswer("not_found", `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`), 404),
   );
@@ -112,11 +126,3 @@ const viewOf = ({ id, reason, detail, receivedAtMs, body }: Quarantined): Quaran
   receivedAt: receivedAtMs,
   body,
 });
-
-/** What was asked, for the record of it. Names have been made pseudonyms before. */
-const texts = (params: { readonly [name: string]: unknown }): { [name: string]: string } =>
-  Object.fromEntries(
-    Object.entries(params)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, String(value).slice(0, 1_024).toWellFormed()]),
-  );

@@ -1,5 +1,6 @@
 import { AppError } from "@tooltrail/core/errors";
-import { outcomeClasses, outcomeReasons, recordKinds } from "@tooltrail/format";
+import { emitterStates } from "@tooltrail/core/follow/continuity";
+import { isTraceparent, outcomeClasses, outcomeReasons, recordKinds } from "@tooltrail/format";
 import * as z from "zod";
 
 const units = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
@@ -26,13 +27,27 @@ const page = (max: number) => ({
   cursor: z.string().max(2_048).optional(),
 });
 
+/** A W3C trace id, or a whole traceparent: its trace id. */
+const trace = z
+  .string()
+  .toLowerCase()
+  .transform((text, context) => {
+    if (/^(?!0{32})[0-9a-f]{32}$/.test(text)) return text;
+    if (isTraceparent(text)) return text.slice(3, 35);
+    context.addIssue("is neither a trace id of 32 hex digits nor a traceparent.");
+    return z.NEVER;
+  });
+
+const server = z.string().min(1).max(256);
+
 const recordsQuery = (nowMs: number) =>
   z.strictObject({
     ...page(1_000),
-    server: z.string().min(1).max(256).optional(),
+    server: server.optional(),
     tool: z.string().min(1).max(256).optional(),
     principal: z.string().min(1).max(512).optional(),
     outcome: z.enum([...outcomeClasses, ...outcomeReasons]).optional(),
+    trace: trace.optional(),
     kind: z.enum(recordKinds).default("call"),
     since: time(nowMs).optional(),
     until: time(nowMs).optional(),
@@ -41,6 +56,16 @@ const recordsQuery = (nowMs: number) =>
 /** Its entries are whole events. */
 const quarantineQuery = z.strictObject(page(100));
 
+const inventoryQuery = z.strictObject({ ...page(1_000), server: server.optional() });
+
+const emittersQuery = z.strictObject({
+  ...page(1_000),
+  server: server.optional(),
+  state: z.enum(emitterStates).optional(),
+});
+
+export const parseInventoryQuery = (query: unknown) => parse(inventoryQuery, query);
+export const parseEmittersQuery = (query: unknown) => parse(emittersQuery, query);
 export const parseRecordsQuery = (query: unknown, nowMs: number) => parse(recordsQuery(nowMs), query);
 export const parseQuarantineQuery = (query: unknown) => parse(quarantineQuery, query);
 

@@ -1,7 +1,10 @@
+import type { EmitterRow, EmitterState, Missing } from "@tooltrail/core/follow/continuity";
+import type { DefinitionRow, InventoryList, PrincipalRow, ServerRow, ToolRow } from "@tooltrail/core/follow/inventory";
 import type { RecordPage, RecordView } from "@tooltrail/core/query";
 import type { RecordKind } from "@tooltrail/format";
 
 /** What the HTTP API answers, as JSON. */
+export type { BatchesPage, PositionsPage } from "./log-types.ts";
 export type { RecordKind, RecordPage, RecordView };
 
 export interface QuarantinePage {
@@ -23,6 +26,38 @@ export interface ReplayAnswer {
   readonly id: string;
   readonly outcome: "stored" | "duplicate" | "quarantined";
   readonly reason?: string;
+}
+
+/** One list of the inventory. `next` is null at the end. */
+export interface InventoryPage<Entry = InventoryEntry> {
+  readonly entries: Entry[];
+  readonly next: string | null;
+}
+
+export type InventoryEntry = ServerRow | ToolRow | DefinitionRow | PrincipalView;
+/** With the name, where it has not been forgotten. */
+export type PrincipalView = PrincipalRow & { readonly subject?: string };
+export type { DefinitionRow, InventoryList, ServerRow, ToolRow };
+
+/** A page may be short, even empty, and still have a next one. */
+export interface EmittersPage {
+  readonly emitters: EmitterView[];
+  readonly next: string | null;
+}
+
+/** An emitter as it is now. `enrolled`: signed by a key that this pipeline knows. A missing range is a `gap` once it is late for 15 minutes. */
+export type EmitterView = Omit<EmitterRow, "missing"> & {
+  readonly state: EmitterState;
+  readonly enrolled: boolean;
+  readonly missing: readonly (Missing & { readonly gap: boolean })[];
+};
+export type { EmitterState };
+
+/** The generation of a projection that is being built, and the leaf that it goes on from. */
+export interface RebuildAnswer {
+  readonly projection: string;
+  readonly generation: number;
+  readonly leaf: number;
 }
 
 export interface ErrorAnswer {

@@ -15,6 +15,7 @@ export class Unreachable extends Error {}
 
 export interface Client {
   get<T>(path: string, query?: { readonly [name: string]: string | undefined }): Promise<T>;
+  text(path: string): Promise<string>;
   post<T>(path: string): Promise<T>;
   delete<T>(path: string): Promise<T>;
 }
@@ -28,13 +29,18 @@ export function createClient(endpoint: string, authorize: Authorize): Client {
     get: (path, query = {}) => {
       const url = at(path);
       for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
-      return ask(url, "GET");
+      return json(url, "GET");
     },
-    post: (path) => ask(at(path), "POST"),
-    delete: (path) => ask(at(path), "DELETE"),
+    text: async (path) => (await ask(at(path), "GET")).text(),
+    post: (path) => json(at(path), "POST"),
+    delete: (path) => json(at(path), "DELETE"),
   };
 
-  async function ask<T>(url: URL, method: string): Promise<T> {
+  async function json<T>(url: URL, method: string): Promise<T> {
+    return (await (await ask(url, method)).json()) as T;
+  }
+
+  async function ask(url: URL, method: string): Promise<Response> {
     const response = await fetch(url, {
       method,
       redirect: "error",
@@ -46,7 +52,7 @@ export function createClient(endpoint: string, authorize: Authorize): Client {
         `no pipeline answers at ${endpoint} (${code ?? error.message}). Start one with npm start, or set TOOLTRAIL_ENDPOINT.`,
       );
     });
-    if (response.ok) return (await response.json()) as T;
+    if (response.ok) return response;
     const answer = (await response.json().catch(() => undefined)) as ErrorAnswer | undefined;
     throw new Refused(response.status, answer?.error.message ?? `the pipeline answered ${response.status}.`);
   }

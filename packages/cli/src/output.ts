@@ -1,6 +1,7 @@
 import type { RecordKind, RecordView } from "@tooltrail/api/types";
 import { toOcsf } from "@tooltrail/core/mapping/ocsf";
 import { toOtel } from "@tooltrail/core/mapping/otel";
+import { fit, plain } from "./table.ts";
 
 export type Format = "table" | "ndjson" | "csv" | "ocsf" | "otel";
 export const formats = ["table", "ndjson", "csv", "ocsf", "otel"] as const satisfies Format[];
@@ -89,12 +90,6 @@ export const printers: { readonly [format in Format]: Printer } = {
   ocsf: { head: undefined, kinds: ["call", "intent", "control"], line: (record) => JSON.stringify(toOcsf(record)) },
   otel: { head: undefined, kinds: ["call"], line: (record) => JSON.stringify(toOtel(record)) },
 };
-
-/** Names come from servers and clients: nothing of them may steer the terminal. */
-const plain = (value: string | number | undefined): string => String(value ?? "").replace(/\p{C}/gu, "?");
-
-const fit = (text: string, width: number): string =>
-  width === 0 ? text : text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 
 /** RFC 4180. A text that a spreadsheet would take for a formula gets an apostrophe before it. */
 function cell(value: string | number | boolean | undefined): string {

@@ -9,6 +9,7 @@ interface RecordsFlags extends ConnectFlags {
   readonly tool?: string;
   readonly principal?: string;
   readonly outcome?: string;
+  readonly trace?: string;
   readonly kind?: string;
   readonly since?: string;
   readonly until?: string;
@@ -44,6 +45,7 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
       tool: filter("the tool's name", "NAME"),
       principal: filter("who called: a pseudonym (p_…) or a subject", "WHO"),
       outcome: filter("a class (ok, tool_error, …) or a reason (unknown_tool, …)", "WORD"),
+      trace: filter("a W3C trace id, or a traceparent", "ID"),
       kind: filter("call (the default), intent, definition, lifecycle or control", "KIND"),
       since: filter("from this time on: 2026-01-31T12:00:00Z, or 15m, 24h, 7d ago", "TIME"),
       until: filter("before this time", "TIME"),
@@ -74,34 +76,53 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
     let lines = head === undefined ? [] : [head];
     let shown = 0;
     let next: string | null | undefined = filters.cursor;
+    let asOf = Number.POSITIVE_INFINITY;
     do {
       // The server reads only so much for one page: a page may be short although there is more.
       const answer: RecordPage = await page(next ?? undefined, Math.min(maxPage, wanted - shown));
       shown += answer.records.length;
       next = answer.next;
+      asOf = Math.min(asOf, answer.asOf ?? asOf);
       if (json) records.push(...answer.records);
       else lines.push(...answer.records.map(line));
       if (lines.length > 0 && !json) await print(lines.join("\n"));
       lines = [];
     } while (next !== null && shown < wanted);
-    if (json) await print(JSON.stringify({ records, next }, undefined, 2));
+    const behind = Number.isFinite(asOf);
+    if (json) await print(JSON.stringify({ records, next, ...(behind && { asOf }) }, undefined, 2));
     else if (next !== null) this.process.stderr.write(`There are more: --cursor ${next}\n`);
+    if (behind && !json)
+      this.process.stderr.write(
+        `Of older batches, only what is in the log was looked through: what arrived up to ${new Date(asOf).toISOString()}.\n`,
+      );
   },
 });
 
 interface RecordFlags extends ConnectFlags {
+  readonly proof: boolean;
   readonly json: boolean;
 }
 
 export const recordCommand = buildCommand<RecordFlags, [string], CommandContext>({
   docs: { brief: "Show one record" },
   parameters: {
-    flags: { ...connectFlags, json: { kind: "boolean", brief: "print JSON (as it does anyway)", default: false } },
+    flags: {
+      ...connectFlags,
+      proof: {
+        kind: "boolean",
+        brief: "print a receipt (C2SP tlog-proof) for verify --receipt, or for anybody with the log's key",
+        default: false,
+      },
+      json: { kind: "boolean", brief: "print JSON (as it does anyway)", default: false },
+    },
     positional: { kind: "tuple", parameters: [{ parse: String, brief: "the record's id (rec_…)", placeholder: "ID" }] },
   },
-  async func({ data }, id) {
-    const record = await connect({ ...(data && { data }) }).get<RecordView>(`/v1/records/${encodeURIComponent(id)}`);
-    await write(this.process.stdout, `${JSON.stringify(record, undefined, 2)}\n`);
+  async func({ data, proof, json }, id) {
+    if (proof && json) throw new Refused(400, "--proof: a receipt is text of its own form, not JSON.");
+    const { get, text } = connect({ ...(data && { data }) });
+    const path = `/v1/records/${encodeURIComponent(id)}`;
+    const said = proof ? await text(`${path}/proof`) : `${JSON.stringify(await get<RecordView>(path), undefined, 2)}\n`;
+    await write(this.process.stdout, said);
   },
 });
 

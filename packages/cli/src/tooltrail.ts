@@ -1,8 +1,13 @@
 import { buildApplication, buildRouteMap, type CommandContext, run, type StricliProcess, text_en } from "@stricli/core";
 import { Refused } from "./client.ts";
+import { emittersCommand } from "./emitters.ts";
+import { inventoryCommand } from "./inventory.ts";
+import { projectionsRoutes } from "./projections.ts";
 import { proxyCommand } from "./proxy.ts";
 import { quarantineRoutes } from "./quarantine.ts";
 import { recordCommand, recordsCommand } from "./records.ts";
+import { verifyCommand } from "./verify.ts";
+import { witnessCommand } from "./witness.ts";
 
 /** Exit: 0 yes, 1 no, 2 could not tell, 64 usage. */
 const statusOf = (error: unknown): number => {
@@ -12,7 +17,17 @@ const statusOf = (error: unknown): number => {
 
 const app = buildApplication<CommandContext>(
   buildRouteMap({
-    routes: { proxy: proxyCommand, records: recordsCommand, record: recordCommand, quarantine: quarantineRoutes },
+    routes: {
+      proxy: proxyCommand,
+      records: recordsCommand,
+      record: recordCommand,
+      inventory: inventoryCommand,
+      emitters: emittersCommand,
+      projections: projectionsRoutes,
+      quarantine: quarantineRoutes,
+      verify: verifyCommand,
+      witness: witnessCommand,
+    },
     docs: { brief: "CloudTrail for MCP tool calls" },
   }),
   {
