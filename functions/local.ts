@@ -1,15 +1,21 @@
 import { parseArgs } from "node:util";
 import { AppError } from "@tooltrail/core/errors";
 import { refuse } from "@tooltrail/core/ingest";
+import { sweepStaged } from "@tooltrail/core/log/head";
+import type { Rebuilt } from "@tooltrail/core/log/rebuild";
+import type { Reconciled } from "@tooltrail/core/log/reconcile";
 import { startPipeline } from "@tooltrail/local/pipeline";
+import { contextOf } from "@tooltrail/local/poller";
+import type { RuleEvent } from "@tooltrail/local/rules";
+import { hasDatabase } from "@tooltrail/local/sqlite";
 import { loadToken } from "@tooltrail/local/token";
 
 /** `npm start`: the same functions as on AWS, on this machine. */
 
-const usage = "Usage: npm start [-- --data DIR --port N --fsync]";
+const usage = "Usage: npm start [-- --data DIR --port N --fsync --rebuild-log]";
 
 async function main(): Promise<void> {
-  const { port, ...set } = readArguments();
+  const { port, rebuildLog, ...set } = readArguments();
   process.umask(0o077);
   // On a terminal only what needs a person is worth a line. Powertools reads these when the functions are loaded.
   Object.assign(process.env, {
@@ -20,20 +26,52 @@ async function main(): Promise<void> {
     ...set,
   });
   const { config } = await import("./lib/config.ts");
-  const { database, ports } = await import("#ports");
-  const { logger } = await import("./lib/handler.ts");
-  const { handler: ingest } = await import("./ingest.ts");
-  const { handler: api } = await import("./api.ts");
-
+  const { database, ports, rules } = await import("#ports");
   const { dataDir } = config();
+  if (rebuildLog && !hasDatabase(dataDir))
+    throw new AppError("not_found", `${dataDir} is no data folder of a pipeline: it has no tooltrail.db.`);
   const db = database();
   ports(); // a key that cannot be used is said now, not with the first event
+  const { loggerOf } = await import("./lib/handler.ts");
+  const logger = loggerOf("pipeline");
+  const { imageOf } = await import("./lib/arrivals.ts");
+  const { handler: reconcile } = await import("./reconcile.ts");
+  if (rebuildLog) {
+    // The whole index, too: on one machine it costs nothing.
+    const asked = { rebuild: true, indexFrom: 0 } as const;
+    const { from, size, signed, lost, found } = (await reconcile(asked, contextOf("reconcile"))) as Rebuilt &
+      Reconciled;
+    process.stderr.write(
+      `tooltrail: the log's head says ${size} leaves, ${signed} of them signed. It said ${from}${lost > 0 ? `; ${lost} were lost, unsigned, and come again from the ledger` : ""}.\n` +
+        `tooltrail: ${found} batches of the ledger were not in the log, and are now.\n`,
+    );
+    return db.close();
+  }
+  const { handler: ingest } = await import("./ingest.ts");
+  const { handler: api } = await import("./api.ts");
+  const { handler: sequence } = await import("./sequence.ts");
+  const { handler: sign } = await import("./sign.ts");
+  const { handler: follow } = await import("./follow.ts");
+
+  const { sequencer } = await import("#log");
+  await sweepStaged(sequencer()); // nobody sequences yet
+  rules().on("integrity.conflict", sayHalt());
+  rules().on("log.witness.missed", sayMissed());
   const pipeline = await startPipeline({
     db,
+    dataDir,
     port,
     token: loadToken(dataDir),
-    ingest,
-    api,
+    imageOf,
+    rules: rules(),
+    functions: {
+      ingest,
+      api,
+      sequence,
+      sign,
+      follow,
+      reconcile: (event, context) => reconcile(event as object, context),
+    },
     async onPoison(body, receives) {
       await refuse(ports(), body, {
         reason: "poison",
@@ -51,15 +89,66 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, stop);
 }
 
-function readArguments(): { port: number; TOOLTRAIL_DATA?: string; TOOLTRAIL_FSYNC?: string } {
+/** A log that stands still needs a person: loud, but not with every try. */
+function sayHalt(): (event: RuleEvent) => void {
+  const say = atMostEachMinute();
+  return ({ detail }) => {
+    const { what, object, detail: why } = detail as { what: string; object: string; detail: string };
+    if (what !== "log_diverged") return;
+    say(
+      `tooltrail: THE LOG STANDS STILL. ${object}: ${why}\ntooltrail: records are taken and kept, and come into the log once a person has looked; see "When the log stands still" in the README.\n`,
+    );
+  };
+}
+
+function sayMissed(): (event: RuleEvent) => void {
+  const sayOf = new Map<string, (text: string) => void>();
+  return ({ detail }) => {
+    const { witness, size, why } = detail as { witness: string; size: number; why: string };
+    // Each by itself: one that is always away must not hide another.
+    const say = sayOf.get(witness) ?? atMostEachMinute();
+    sayOf.set(witness, say);
+    say(
+      `tooltrail: the witness ${witness} did not sign the checkpoint of ${size} leaves: ${why.replace(/\.?$/, ".")} It is published without, and the witness is asked again each minute.\n`,
+    );
+  };
+}
+
+function atMostEachMinute(): (text: string) => void {
+  let saidAtMs = Number.NEGATIVE_INFINITY;
+  return (text) => {
+    if (Date.now() - saidAtMs < 60_000) return;
+    saidAtMs = Date.now();
+    process.stderr.write(text);
+  };
+}
+
+interface Arguments {
+  readonly port: number;
+  readonly rebuildLog: boolean;
+  readonly TOOLTRAIL_DATA?: string;
+  readonly TOOLTRAIL_FSYNC?: string;
+}
+
+function readArguments(): Arguments {
   try {
     const { values } = parseArgs({
-      options: { data: { type: "string" }, port: { type: "string", default: "4747" }, fsync: { type: "boolean" } },
+      options: {
+        data: { type: "string" },
+        port: { type: "string", default: "4747" },
+        fsync: { type: "boolean" },
+        "rebuild-log": { type: "boolean", default: false },
+      },
     });
     const port = Number(values.port);
     if (!/^\d{1,5}$/.test(values.port) || port > 65_535)
       throw new Error(`--port: "${values.port}" is not a port (0 to 65535).`);
-    return { port, ...(values.data && { TOOLTRAIL_DATA: values.data }), ...(values.fsync && { TOOLTRAIL_FSYNC: "1" }) };
+    return {
+      port,
+      rebuildLog: values["rebuild-log"],
+      ...(values.data && { TOOLTRAIL_DATA: values.data }),
+      ...(values.fsync && { TOOLTRAIL_FSYNC: "1" }),
+    };
   } catch (error) {
     process.stderr.write(`tooltrail: ${(error as Error).message}\n${usage}\n`);
     process.exit(64);

@@ -4,7 +4,9 @@ import { batchKeyOf } from "@tooltrail/aws/ledger-key";
 import { type LedgerChange, watch } from "@tooltrail/core/watch";
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from "aws-lambda";
 import { busConfig } from "./lib/config.ts";
-import { lambda, logger, metrics } from "./lib/handler.ts";
+import { lambda, loggerOf, metrics } from "./lib/handler.ts";
+
+const logger = loggerOf("watch");
 
 /** Not `#ports`: who only says something needs no key and no table. */
 const events = eventBridgeEvents(busConfig().bus);
@@ -14,7 +16,7 @@ const events = eventBridgeEvents(busConfig().bus);
  *
  * A stream is read in order: from the first that cannot be said, everything comes again.
  */
-export const handler = lambda("watch", async ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
+export const handler = lambda(logger, async ({ Records }: DynamoDBStreamEvent): Promise<DynamoDBBatchResponse> => {
   for (const record of Records) {
     const change = changeOf(record);
     try {

@@ -9,6 +9,8 @@ export interface Config {
   readonly fsync: boolean;
   /** Public keys of other installations, besides this machine's own. */
   readonly enrolledKeys: readonly string[];
+  /** A file with the witnesses to ask and how many of them a verifier needs (C2SP tlog-policy). */
+  readonly policyFile: string | undefined;
 }
 
 /** @param env the environment; `TOOLTRAIL_DATA` is set from `--data` where that was given. */
@@ -18,6 +20,7 @@ export const config = (env: NodeJS.ProcessEnv = process.env): Config => ({
   digestKey: env.TOOLTRAIL_DIGEST_KEY || undefined,
   fsync: env.TOOLTRAIL_FSYNC === "1",
   enrolledKeys: (env.TOOLTRAIL_ENROLLED_KEYS ?? "").split(",").filter(Boolean),
+  policyFile: env.TOOLTRAIL_POLICY ? resolve(env.TOOLTRAIL_POLICY) : undefined,
 });
 
 /** What the stack tells ingest and api. Regions, credentials and endpoints are the AWS client's own business. */
@@ -44,6 +47,65 @@ export const awsConfig = (env: NodeJS.ProcessEnv = process.env): AwsConfig =>
 /** What a function needs that only says something on the bus. @throws Error where it is missing. */
 export const busConfig = (env: NodeJS.ProcessEnv = process.env): Pick<AwsConfig, "bus"> =>
   required(env, { bus: "TOOLTRAIL_BUS" });
+
+/** For who reads the ledger and nothing of ingest's. @throws Error where it is missing. */
+export const ledgerConfig = (env: NodeJS.ProcessEnv = process.env): Pick<AwsConfig, "ledgerTable"> =>
+  required(env, { ledgerTable: "TOOLTRAIL_LEDGER_TABLE" });
+
+/** Where the log's head, its index and the projections are, and its objects. */
+export interface LogConfig {
+  readonly stateTable: string;
+  readonly logBucket: string;
+  /** For how long nobody at all may delete a full tile. Absent where the bucket has no object lock. */
+  readonly lockedDays: number | undefined;
+}
+
+/** @throws Error that names every variable that is missing, or wrong. */
+export function logConfig(env: NodeJS.ProcessEnv = process.env): LogConfig {
+  const days = env.TOOLTRAIL_LOG_LOCK_DAYS;
+  if (days && !/^[1-9]\d{0,4}$/.test(days)) throw new Error(`TOOLTRAIL_LOG_LOCK_DAYS: "${days}" is no number of days.`);
+  return {
+    ...required(env, { stateTable: "TOOLTRAIL_STATE_TABLE", logBucket: "TOOLTRAIL_LOG_BUCKET" }),
+    lockedDays: days ? Number(days) : undefined,
+  };
+}
+
+/** What the log is called, and who signs it. */
+export interface LogKeysConfig {
+  readonly origin: string;
+  /** KMS keys, the current one first; one with `untilMs` signs beside it until then. */
+  readonly keys: readonly { readonly arn: string; readonly untilMs?: number }[];
+  /** Text of a C2SP tlog-policy. */
+  readonly policy: string | undefined;
+}
+
+/** @throws Error that names the variable that is missing, or the entry that is wrong. */
+export function logKeysConfig(env: NodeJS.ProcessEnv = process.env): LogKeysConfig {
+  const { origin, keys } = required(env, { origin: "TOOLTRAIL_LOG_ORIGIN", keys: "TOOLTRAIL_LOG_KEYS" });
+  return { origin, keys: keys.split(",").map(parseKey), policy: env.TOOLTRAIL_WITNESS_POLICY || undefined };
+}
+
+/** `ARN`, or `ARN@2026-12-31T00:00:00Z`. */
+function parseKey(text: string, place: number): LogKeysConfig["keys"][number] {
+  const [, arn = "", until] = /^([^@\s]+)(?:@(\S+))?$/.exec(text.trim()) ?? [];
+  const untilMs = until === undefined ? undefined : Date.parse(until);
+  if (arn === "" || Number.isNaN(untilMs))
+    throw new Error(`TOOLTRAIL_LOG_KEYS: entry ${place + 1} is no KMS key's ARN, with "@" and a time if it ends.`);
+  return { arn, ...(untilMs !== undefined && { untilMs }) };
+}
+
+/** Reads them all, so that a function which starts without several says so once. @throws Error with what each of them says. */
+export function demand(...reads: readonly (() => unknown)[]): void {
+  const faults = reads.flatMap((read) => {
+    try {
+      read();
+      return [];
+    } catch (error) {
+      return (error as Error).message;
+    }
+  });
+  if (faults.length > 0) throw new Error(faults.join(" "));
+}
 
 function required<Name extends string>(
   env: NodeJS.ProcessEnv,

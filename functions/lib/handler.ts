@@ -7,33 +7,39 @@ import { AppError } from "@tooltrail/core/errors";
 import type { Ingested } from "@tooltrail/core/ingest";
 import type { Context, SQSBatchResponse, SQSEvent } from "aws-lambda";
 
-/** Under the service's name in POWERTOOLS_SERVICE_NAME: each stage of a stack has its own. */
-export const logger = new Logger();
+/**
+ * The logger of one function, and no other's: on one machine they run side by side in one process. Its service is named by POWERTOOLS_SERVICE_NAME: each stage of a
+ * stack has its own.
+ */
+export const loggerOf = (name: string): Logger => new Logger({ persistentKeys: { function: name } });
 export const metrics = new Metrics({ namespace: "tooltrail" });
 
 /**
  * The control path of every function: context (powertools: request, cold start) -> `run`, which normalises its input, acts within the
  * limits of core, and composes its answer -> telemetry (logs, metrics), on failure too.
  */
-export const lambda = <Event, Answer>(name: string, run: (event: Event, context: Context) => Promise<Answer>) =>
+export const lambda = <Event, Answer>(logger: Logger, run: (event: Event, context: Context) => Promise<Answer>) =>
   middy<Event, Answer>()
     .use(injectLambdaContext(logger, { resetKeys: true }))
     .use(logMetrics(metrics, { captureColdStartMetric: true }))
-    .before(() => logger.appendKeys({ function: name }))
     .after(() => void metrics.addMetric("Answered", MetricUnit.Count, 1))
     .handler(run);
 
 /**
  * Runs each message of a queue by itself and names those worth another try. Storing and refusing are both done; what throws comes back.
  */
-export async function eachRecord(event: SQSEvent, run: (body: string) => Promise<Ingested>): Promise<SQSBatchResponse> {
+export async function eachRecord(
+  logger: Logger,
+  event: SQSEvent,
+  run: (body: string) => Promise<Ingested>,
+): Promise<SQSBatchResponse> {
   const failed = await Promise.all(
     event.Records.map(async ({ messageId, body, attributes }) => {
       // Whoever put the event can follow it through the queue by its own trace.
       const traceId = /Root=([^;]+)/.exec(attributes?.AWSTraceHeader ?? "")?.[1];
       const message = { messageId, ...(traceId && { traceId }) };
       try {
-        report(message, await run(body));
+        report(logger, message, await run(body));
         return [];
       } catch (error) {
         logger.error("not stored, will be tried again", { ...message, error: error as Error });
@@ -45,7 +51,7 @@ export async function eachRecord(event: SQSEvent, run: (body: string) => Promise
   return { batchItemFailures: failed.flat() };
 }
 
-function report(message: { readonly messageId: string }, ingested: Ingested): void {
+function report(logger: Logger, message: { readonly messageId: string }, ingested: Ingested): void {
   if (ingested.outcome === "quarantined") {
     const { id, reason } = ingested;
     logger.warn("quarantined", { ...message, id, reason });

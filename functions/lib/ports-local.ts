@@ -6,10 +6,12 @@ import { identityOf } from "@tooltrail/format";
 import { loadKeys } from "@tooltrail/format/keys";
 import { localAccount } from "@tooltrail/local/bus";
 import { fileEvents } from "@tooltrail/local/file-events";
+import { createRules } from "@tooltrail/local/rules";
 import { openDatabase } from "@tooltrail/local/sqlite";
 import { sqliteLedger } from "@tooltrail/local/sqlite-ledger";
 import { sqlitePrincipals, sqliteQuarantine } from "@tooltrail/local/sqlite-state";
 import { config } from "./config.ts";
+import { once } from "./once.ts";
 
 /** The ports on this machine, opened at the first call and then the same. */
 export const ports = once((): Ports => {
@@ -18,7 +20,7 @@ export const ports = once((): Ports => {
     ledger: sqliteLedger(db),
     principals: sqlitePrincipals(db),
     quarantine: sqliteQuarantine(db),
-    events: fileEvents(config().dataDir, Date.now),
+    events: events(),
     surroundings: {
       now: Date.now,
       digestKey: keys().digestKey,
@@ -27,6 +29,10 @@ export const ports = once((): Ports => {
     },
   };
 });
+
+/** What the pipeline says, on file and to its own functions. */
+export const events = once(() => fileEvents(config().dataDir, Date.now, rules().deliver));
+export const rules = once(createRules);
 
 /** For the queue, which on AWS is a service of its own. */
 export const database = once(() => {
@@ -49,11 +55,3 @@ export const callerOf = once((): Caller => {
   const subject = `os:${userInfo().username}@${hostname()}`;
   return { issuer: "os", subject, method: "token", verified: true };
 }) as (event: unknown) => Caller;
-
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
-}

@@ -1,11 +1,18 @@
 import { expect, test } from "vitest";
 import { runChaos } from "./run.ts";
 
-test("of what was answered before a kill -9 nothing is lost, and nothing is doubled", async () => {
+test("of what was answered before a kill -9 nothing is lost and nothing is doubled, in the ledger and in the log", async () => {
   const seed = Math.floor(Math.random() * 4_294_967_296);
   const say = (line: string): void => console.info(`chaos, seed ${seed}: ${line}`);
-  const { problems, lost, doubled, calls, events, kills } = await runChaos({ rounds: 50, seed, keep: false, say });
+  const { problems, lost, doubled, calls, events, kills, found } = await runChaos({
+    rounds: 50,
+    seed,
+    keep: false,
+    say,
+  });
   expect({ seed, problems, lost, doubled }).toEqual({ seed, problems: [], lost: 0, doubled: 0 });
   // An audit of nothing would find nothing.
-  expect(Math.min(calls.answered, events.acknowledged, kills.proxy, kills.pipeline)).toBeGreaterThan(0);
+  const { records, leaves, checkpoints } = found;
+  expect(Math.min(calls.answered, events.acknowledged, kills.proxy, kills.pipeline, checkpoints)).toBeGreaterThan(0);
+  expect(leaves).toBe(records);
 }, 240_000);

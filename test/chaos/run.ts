@@ -3,6 +3,7 @@ import { type Audit, auditLedger } from "./audit.ts";
 import { type Book, openBook } from "./book.ts";
 import { startClients } from "./clients.ts";
 import { drainSpool } from "./drain.ts";
+import { auditLog, watchCheckpoints } from "./log.ts";
 import { pageThrough } from "./pages.ts";
 import { keepPipeline } from "./pipeline.ts";
 import { type ChaosPlace, makeChaosPlace } from "./place.ts";
@@ -33,6 +34,8 @@ export interface Summary {
     readonly batches: number;
     readonly records: number;
     readonly paged: number;
+    readonly leaves: number;
+    readonly checkpoints: number;
   };
   readonly unknown: number;
   readonly lost: number;
@@ -73,7 +76,12 @@ async function runIn(place: ChaosPlace, { rounds, seed, say }: ChaosOptions): Pr
   const clients = startClients(clientCount, place, book, random.fork());
   const producer = startProducer(place, book, random.fork());
 
-  await play(rounds, () => playRound({ clients, pipeline, producer, random }, kills), book, say);
+  const checkpoints = watchCheckpoints(place);
+  const round = async (): Promise<void> => {
+    await playRound({ clients, pipeline, producer, random }, kills);
+    checkpoints.look();
+  };
+  await play(rounds, round, book, say);
 
   await clients.stop();
   await producer.stop();
@@ -85,12 +93,25 @@ async function runIn(place: ChaosPlace, { rounds, seed, say }: ChaosOptions): Pr
 
   const paged = await readByPages(place, book, random, problems);
   const audit = auditLedger(place, book, problems);
+  const leaves = await auditLog(
+    place,
+    [...audit.ids.values()].flatMap((ids) => [...ids]),
+    checkpoints,
+    problems,
+  );
   for (const [kind, ids] of paged) compare(ids, audit.ids.get(kind) ?? new Set(), problems);
   for (const [what, times] of book.troubles) problems.add(what, `${times} times`);
 
   const seconds = Math.round((performance.now() - began) / 100) / 10;
   const starts = { proxies: clients.sessions(), pipelines: pipeline.starts() };
-  return summaryOf({ seed, rounds, seconds, kills, starts }, book, audit, [...paged.values()], problems);
+  const played = { seed, rounds, seconds, kills, starts };
+  return summaryOf(
+    played,
+    book,
+    audit,
+    { paged: [...paged.values()], leaves, checkpoints: checkpoints.seen.size },
+    problems,
+  );
 }
 
 /** @param say a line every few seconds. */
@@ -149,17 +170,17 @@ function summaryOf(
   played: Pick<Summary, "seed" | "rounds" | "seconds" | "kills" | "starts">,
   book: Book,
   { batches, emitters, records, answeredUnknown, unknown, lost, doubled }: Audit,
-  pages: readonly ReadonlySet<string>[],
+  read: { readonly paged: readonly ReadonlySet<string>[]; readonly leaves: number; readonly checkpoints: number },
   problems: Problems,
 ): Summary {
   const calls = [...book.calls.values()];
   const events = [...book.events.values()];
-  const paged = pages.reduce((sum, { size }) => sum + size, 0);
+  const paged = read.paged.reduce((sum, { size }) => sum + size, 0);
   return {
     ...played,
     calls: { sent: calls.length, answered: calls.filter(({ answered }) => answered).length, answeredUnknown },
     events: { sent: events.length, acknowledged: events.filter(({ acknowledged }) => acknowledged > 0).length },
-    found: { emitters, batches, records, paged },
+    found: { emitters, batches, records, paged, leaves: read.leaves, checkpoints: read.checkpoints },
     unknown,
     lost,
     doubled,

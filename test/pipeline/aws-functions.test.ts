@@ -2,18 +2,31 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeleteItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { GetObjectCommand } from "@aws-sdk/client-s3";
 import type { RecordPage } from "@tooltrail/api/types";
+import { recordId } from "@tooltrail/format";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
+import { parseLeaf, parseReceipt } from "@tooltrail/format/log";
 import type { APIGatewayProxyStructuredResultV2, DynamoDBRecord, SQSBatchResponse } from "aws-lambda";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { awsEnvironment, dynamoDbEndpoint, freshTables, onDynamoDb, type Tables } from "../support/adapters.ts";
-import { type AwsServices, awsServices } from "../support/aws-services.ts";
+import {
+  awsEnvironment,
+  dynamoDbEndpoint,
+  freshBucket,
+  freshTables,
+  onDynamoDb,
+  s3Endpoint,
+  type Tables,
+} from "../support/adapters.ts";
+import { type AwsServices, awsServices, kmsKey } from "../support/aws-services.ts";
 import { type BareFunction, startFunction } from "../support/bare-function.ts";
 import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
 import { bundleFunction } from "../support/bundle.ts";
+import { seeLog } from "../support/log-reader.ts";
 import { type FaultyWire, faultyWire } from "../support/wire-faults.ts";
 
 const maxBundleBytes = 1_000_000;
+const all = ["ingest", "api", "watch", "sequence", "sign", "follow", "reconcile"] as const;
 
 /** The functions as Lambda gets them: bundled, each in a bare process, with the events that the services send. */
 describe.runIf(onDynamoDb)("on AWS", () => {
@@ -30,6 +43,7 @@ describe.runIf(onDynamoDb)("on AWS", () => {
   let ingest: BareFunction;
   let api: BareFunction;
   let watch: BareFunction;
+  let log: (name: string) => Promise<Uint8Array | undefined>;
 
   const start = async (name: string, environment = env): Promise<BareFunction> => {
     const started = await startFunction(bundles.get(name)?.path ?? "", environment);
@@ -38,20 +52,25 @@ describe.runIf(onDynamoDb)("on AWS", () => {
   };
 
   beforeAll(async () => {
-    for (const name of ["ingest", "api", "watch"])
-      bundles.set(name, await bundleFunction(`functions/${name}.ts`, dir, name));
+    for (const name of all) bundles.set(name, await bundleFunction(`functions/${name}.ts`, dir, name));
     dynamoDb = await dynamoDbEndpoint();
     wire = await faultyWire(dynamoDb);
     services = await awsServices(JSON.stringify(secret));
     tables = await freshTables(dynamoDb);
+    const s3 = await s3Endpoint();
+    const bucket = await freshBucket(s3);
     env = {
-      ...awsEnvironment({ dynamoDb: wire.endpoint, services: services.endpoint }),
+      ...awsEnvironment({ dynamoDb: wire.endpoint, services: services.endpoint, s3 }),
       TOOLTRAIL_LEDGER_TABLE: tables.ledgerTable,
       TOOLTRAIL_STATE_TABLE: tables.stateTable,
       TOOLTRAIL_KEYS_SECRET: "keys",
       TOOLTRAIL_BUS: "tooltrail",
       TOOLTRAIL_ACCOUNT: "123456789012",
+      TOOLTRAIL_LOG_BUCKET: bucket.name,
+      TOOLTRAIL_LOG_ORIGIN: "example.org/log",
+      TOOLTRAIL_LOG_KEYS: kmsKey,
     };
+    log = overS3(bucket);
     ingest = await start("ingest");
     api = await start("api");
     // It has neither tables nor keys to know of.
@@ -77,7 +96,7 @@ describe.runIf(onDynamoDb)("on AWS", () => {
   };
   const get = async (path: string, authorizer?: Authorizer): Promise<{ status: number | undefined; body: unknown }> => {
     const [rawPath = "", rawQueryString = ""] = path.split("?");
-    const { statusCode, body } = (await api.invoke({
+    const { statusCode, body, headers } = (await api.invoke({
       version: "2.0",
       routeKey: "$default",
       rawPath,
@@ -93,10 +112,11 @@ describe.runIf(onDynamoDb)("on AWS", () => {
       },
       isBase64Encoded: false,
     })) as APIGatewayProxyStructuredResultV2;
-    return { status: statusCode, body: JSON.parse(body ?? "null") };
+    const isJson = String(headers?.["content-type"]).startsWith("application/json");
+    return { status: statusCode, body: isJson ? JSON.parse(body ?? "null") : body };
   };
 
-  test.each(["ingest", "api", "watch"])("the bundle of %s is under a megabyte", (name) => {
+  test.each(all)("the bundle of %s is under a megabyte", (name) => {
     expect(bundles.get(name)?.bytes).toBeLessThan(maxBundleBytes);
   });
 
@@ -148,6 +168,51 @@ describe.runIf(onDynamoDb)("on AWS", () => {
     expect(services.published.map(({ source, detail }) => [source, detail.what, detail.emitter])).toEqual([
       ["tooltrail.pipeline", "batch_refused", anIdentity(2).emitter],
     ]);
+  });
+
+  test("what arrived is sequenced, signed, followed, and proven with nothing but the public key", async () => {
+    const [sequence, sign, follow, reconcile] = await Promise.all(
+      (["sequence", "sign", "follow", "reconcile"] as const).map((name) => start(name)),
+    );
+    const Records = (await streamOf(dynamoDb, tables.ledgerTable)).filter(({ eventName }) => eventName === "INSERT");
+    services.published.length = 0;
+    expect(await sequence?.invoke({ Records })).toEqual({ batchItemFailures: [] });
+    expect(await sequence?.invoke({ Records })).toEqual({ batchItemFailures: [] }); // again: nothing is added
+    expect(await sign?.invoke({ "detail-type": "log.sequenced", time: new Date().toISOString() })).toMatchObject({
+      outcome: "published",
+      size: Records.length,
+    });
+    expect(await follow?.invoke({ "detail-type": "log.advanced" })).toMatchObject(
+      ["inventory", "continuity", "postings"].map((projection) => ({ projection, leaf: Records.length, behind: 0 })),
+    );
+    expect(await follow?.invoke({ "detail-type": "Scheduled Event" })).toHaveLength(3);
+    expect(services.published.map((event) => event["detail-type"])).toEqual([
+      "log.sequenced",
+      "log.sequenced",
+      "log.advanced",
+    ]);
+    const seen = await seeLog(log);
+    expect((await seen?.leaves())?.map(({ emitter }) => `E#${emitter}`).sort()).toEqual(
+      Records.map(({ dynamodb }) => dynamodb?.Keys?.pk?.S).sort(),
+    );
+    const [leaf] = (await seen?.leaves()) ?? [];
+    const id = leaf && recordId(leaf);
+    const { status, body } = await get(`/v1/records/${id}/proof`, iam);
+    const { extra, checkpoint } = parseReceipt(String(body));
+    expect([status, checkpoint, parseLeaf(extra ?? new Uint8Array())]).toEqual([200, seen?.text, leaf]);
+    expect((await get("/v1/inventory/tools", iam)).body).toMatchObject({ entries: expect.any(Array) });
+    // What is missing after this, the clock finds once it is older than what may still be on its way.
+    expect(await reconcile?.invoke({})).toMatchObject({ found: 0 });
+  });
+
+  test("what is no batch holds up what is behind it, and nothing before it", async () => {
+    const sequence = await start("sequence");
+    const Records = (await streamOf(dynamoDb, tables.ledgerTable)).filter(({ eventName }) => eventName === "INSERT");
+    const [first, second] = Records;
+    const strange = { ...second, dynamodb: { ...second?.dynamodb, NewImage: { pk: { S: "E#x" } } } };
+    expect(await sequence.invoke({ Records: [first, strange, ...Records.slice(2)] })).toEqual({
+      batchItemFailures: [{ itemIdentifier: second?.dynamodb?.SequenceNumber }],
+    });
   });
 
   test("a message that could not be stored comes back alone, and is stored then", async () => {
@@ -209,6 +274,10 @@ describe.runIf(onDynamoDb)("on AWS", () => {
       /Not set: TOOLTRAIL_LEDGER_TABLE, TOOLTRAIL_STATE_TABLE, TOOLTRAIL_KEYS_SECRET\./,
     ],
     ["watch", {}, /Not set: TOOLTRAIL_BUS\./],
+    ["sequence", {}, /TOOLTRAIL_STATE_TABLE, TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_BUS\./],
+    ["sign", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_ORIGIN, TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_BUS\./],
+    ["follow", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
+    ["reconcile", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
   ])("%s does not start without its configuration, and names what is missing", async (name, set, message) => {
     await expect(start(name, set)).rejects.toThrow(message);
   });
@@ -222,6 +291,19 @@ describe.runIf(onDynamoDb)("on AWS", () => {
     await wrong.close();
   });
 });
+
+/** The log as its readers get it. */
+const overS3 =
+  ({ name: Bucket, client }: Awaited<ReturnType<typeof freshBucket>>) =>
+  async (name: string): Promise<Uint8Array | undefined> => {
+    try {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: `log/${name}` }));
+      return await Body?.transformToByteArray();
+    } catch (error) {
+      if ((error as Error).name === "NoSuchKey") return undefined;
+      throw error;
+    }
+  };
 
 /** A table's stream from its beginning, as Lambda would hand it over. */
 async function streamOf(endpoint: string, table: string): Promise<DynamoDBRecord[]> {

@@ -9,6 +9,7 @@ import type { QuarantinePage, ReplayAnswer } from "@tooltrail/api/types";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { aPipeline } from "../support/a-pipeline.ts";
 import { anEnvelope, anIdentity } from "../support/batches.ts";
+import { inFolder, seeLog } from "../support/log-reader.ts";
 import {
   eventually,
   makePlace,
@@ -234,9 +235,12 @@ describe("starting and stopping", () => {
     running.push(pipeline);
     return pipeline;
   };
-  const startBadly = async (...args: string[]): Promise<{ code: number; stderr: string }> => {
+  const startBadly = async (
+    ...[first, ...more]: [NodeJS.ProcessEnv | string, ...string[]]
+  ): Promise<{ code: number; stderr: string }> => {
+    const [set, args] = typeof first === "string" ? [{}, [first, ...more]] : [first, more];
     const child = spawn(node, [join(root, "functions/start.js"), ...args], {
-      env: place.env(),
+      env: { ...place.env(), ...set },
       stdio: ["ignore", "ignore", "pipe"],
     });
     let stderr = "";
@@ -280,6 +284,29 @@ describe("starting and stopping", () => {
     expect(await startBadly("--port", "0")).toEqual({ code: 1, stderr: why });
   });
 
+  test.each<[string, (file: string) => void, RegExp]>([
+    ["is not there", () => undefined, /TOOLTRAIL_POLICY: \S+policy: ENOENT/],
+    ["is none", (file) => writeFileSync(file, "quorum all\n"), /TOOLTRAIL_POLICY: \S+policy: .*line 1/],
+  ])("a policy that %s is said in one line, with the variable and the file", async (_, write, why) => {
+    const file = join(place.dir, "policy");
+    write(file);
+    const { code, stderr } = await startBadly({ TOOLTRAIL_POLICY: file }, "--port", "0");
+    expect(stderr).toMatch(why);
+    expect([code, stderr.trimEnd().split("\n")]).toEqual([1, [stderr.trimEnd()]]);
+  });
+
+  test.each<[string, (file: string) => void, RegExp]>([
+    ["that others may read", (file) => chmodSync(file, 0o644), /log-keys\.json must belong to this user alone/],
+    ["that are none", (file) => writeFileSync(file, '{"origin":"a b"}'), /log-keys\.json: origin must be/],
+  ])("keys of the log %s are said in one line, with the folder's variable", async (_, spoil, why) => {
+    await (await start(place)).stop();
+    spoil(join(place.data, "log-keys.json"));
+    const { code, stderr } = await startBadly("--port", "0");
+    expect(stderr).toMatch(why);
+    expect(stderr).toMatch(/TOOLTRAIL_DATA/);
+    expect([code, stderr.trimEnd().split("\n")]).toEqual([1, [stderr.trimEnd()]]);
+  });
+
   test("a graceful stop works off the queue, and nothing acknowledged is lost by kill -9", async () => {
     for (const [round, signal] of (["SIGTERM", "SIGKILL", "SIGINT"] as const).entries()) {
       const pipeline = await start(place);
@@ -315,12 +342,12 @@ describe("starting and stopping", () => {
   test("a full disk refuses events with EventBridge's retryable code, loses none that it took, and goes on when there is room", async ({
     skip,
   }) => {
-    const disk = mountTinyDisk(place.data, 1_024);
+    const disk = mountTinyDisk(place.data, 20_480);
     if ("skipped" in disk) return skip(disk.skipped);
     try {
       const pipeline = await start(place);
       const filler = join(place.data, "filler");
-      writeFileSync(filler, "x".repeat(400_000));
+      writeFileSync(filler, "x".repeat(19_000_000));
       const taken: string[] = [];
       const put = async (id: string): Promise<string | undefined> => {
         const Detail = plain({ id, tool: "fill", version: id.padEnd(100, "v") });
@@ -345,13 +372,19 @@ describe("starting and stopping", () => {
       const db = async (): Promise<number> =>
         (await records(place, pipeline.endpoint, "--tool", "fill", "--limit", "1000")).length;
       const wanted = Math.min(1_000, new Set(taken).size);
-      await eventually(db, (count) => count >= wanted, 20_000);
+      // What could not even be released is seen again when its visibility ends, after a minute.
+      await eventually(db, (count) => count >= wanted, 75_000);
       expect(await db()).toBe(wanted);
       await pipeline.stop();
+      const ledger = new DatabaseSync(join(place.data, "tooltrail.db"), { readOnly: true });
+      const counts = "SELECT sum(json_extract(headers, '$.count')) AS records FROM ledger";
+      const { records: stored } = ledger.prepare(counts).get() as { records: number };
+      ledger.close();
+      expect((await seeLog(inFolder(place.data)))?.size).toBe(stored);
     } finally {
       disk.unmount();
     }
-  });
+  }, 120_000);
 
   test("no name is in the ledger's bodies, and none is left in the file once it was worked off", async () => {
     const pipeline = await start(place);

@@ -1,10 +1,12 @@
-import type { Ledger } from "@tooltrail/core/ports";
-import { queryRecords, type RecordFilter, type RecordView } from "@tooltrail/core/query";
+import { postings as postingsProjection, readPostings } from "@tooltrail/core/follow/postings";
+import type { Ledger, StoredBatch } from "@tooltrail/core/ports";
+import { type QueryPorts, queryRecords, type RecordFilter, type RecordView } from "@tooltrail/core/query";
 import { type DefinitionRecord, recordSchema } from "@tooltrail/format";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 import { aCall, anIdentity, aStoredBatch } from "../support/batches.ts";
+import { aLog, followAll } from "../support/followed.ts";
 
 const base = 1_800_000_000_000;
 
@@ -55,7 +57,7 @@ async function fill(
   }
 }
 
-async function pages(ports: OpenPorts, filter: RecordFilter, limit: number): Promise<RecordView[]> {
+async function pages(ports: QueryPorts, filter: RecordFilter, limit: number): Promise<RecordView[]> {
   const all: RecordView[] = [];
   for (let cursor: string | null | undefined; cursor !== null; ) {
     const page = await queryRecords(ports, filter, { limit, ...(cursor && { cursor }) });
@@ -193,6 +195,146 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     const counting = { ...ports.ledger, newestFirst: count };
     await queryRecords({ ...ports, ledger: counting }, { kind: "call" }, { limit: 1 });
     expect(asked).toBeLessThan(100);
+    await ports.close();
+  });
+
+  /** `rare` lies under 1,500 newer batches of `x`, and the log has followed all of them. */
+  async function aLongHistory() {
+    const ports = await open();
+    const trace = "ab".repeat(16);
+    const rare = aCall({ at: base, tool: "rare", links: { traceparent: `00-${trace}-${"1".repeat(16)}-01` } });
+    const batches = [
+      await aStoredBatch({ identity: anIdentity(2), server: "b", records: [rare] }),
+      await aStoredBatch({
+        identity: anIdentity(2),
+        seq: 1,
+        server: "b",
+        records: [aCall({ at: base + 1, tool: "rare", outcome: { class: "denied", reason: "forbidden" } })],
+      }),
+    ];
+    for (let seq = 0; seq < 1_500; seq += 1)
+      batches.push(await aStoredBatch({ seq, server: "a", records: [aCall({ at: base + 2 + seq, tool: "x" })] }));
+    const log = aLog();
+    for (const batch of batches) await ports.ledger.append(batch);
+    await log.append(batches);
+    return { ports, log, trace, batches };
+  }
+
+  /** Ports that count what the ledger is asked for, in batches. */
+  function counting(ports: OpenPorts) {
+    const asked = { scanned: 0, read: 0 };
+    const ledger: Ledger = {
+      ...ports.ledger,
+      newestFirst(query) {
+        asked.scanned += query.limit;
+        return ports.ledger.newestFirst(query);
+      },
+      read(emitter, seq) {
+        asked.read += 1;
+        return ports.ledger.read(emitter, seq);
+      },
+    };
+    return { asked, ports: { ...ports, ledger, postings: readPostings(ports.projections) } };
+  }
+
+  test("what is rare is found by postings: the same answers, and a fraction of the ledger is read", async () => {
+    const { ports, log, trace } = await aLongHistory();
+    await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
+    const searches: Omit<RecordFilter, "kind">[] = [
+      { tool: "rare" },
+      { trace },
+      { trace, server: "b" },
+      { trace, server: "a" },
+      { outcome: "denied" },
+      { outcome: "forbidden" },
+      { tool: "rare", outcome: "denied" },
+      { tool: "none" },
+    ];
+    for (const search of searches) {
+      const filter = { kind: "call" as const, ...search };
+      const scan = await pages(ports, filter, 10);
+      const { asked, ports: counted } = counting(ports);
+      expect(await pages(counted, filter, 10)).toEqual(scan);
+      if (search.server !== undefined) continue; // one server's batches may be few anyway
+      expect(asked.scanned, JSON.stringify(search)).toBeLessThan(300);
+      expect(asked.read, JSON.stringify(search)).toBeLessThan(4);
+      // The first page that is short leads to the end, and does not scan again.
+      const { next } = await queryRecords(counted, filter, { limit: 1 });
+      const { scanned } = asked;
+      if (next !== null) await queryRecords(counted, filter, { limit: 1, cursor: next });
+      if (search.tool === "rare" && search.outcome === undefined) expect(asked.scanned).toBe(scanned);
+    }
+    await ports.close();
+  });
+
+  test("postings that are far behind the ledger are no answer, nor are those that do not exist", async () => {
+    const { ports, log, batches } = await aLongHistory();
+    const filter = { kind: "call" as const, tool: "rare" };
+    const { asked, ports: counted } = counting(ports);
+    expect(await pages(counted, filter, 10)).toHaveLength(2);
+    expect(asked.scanned).toBeGreaterThan(1_500);
+    await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
+    // The log stands still from here on; what arrives is in the ledger alone, under many that are newer.
+    const identity = anIdentity(3);
+    const late = await aStoredBatch({ identity, records: [aCall({ at: base + 3, tool: "rare" })] }, 3_000_000);
+    const newest = await aStoredBatch({ identity, seq: 1, records: [aCall({ at: base + 9_999 })] }, 3_000_000);
+    for (const batch of [late, newest]) await ports.ledger.append(batch);
+    expect(await pages(counted, filter, 10)).toHaveLength(3);
+    await log.append([...batches.slice(0, 1), late, newest]);
+    await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
+    expect(await pages(counted, filter, 10)).toHaveLength(3);
+    await ports.close();
+  });
+
+  test("a page by postings says how far they are known, and one from the ledger has no need to", async () => {
+    const { ports, log, batches } = await aLongHistory();
+    const posted = { ...ports, postings: readPostings(ports.projections) };
+    await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
+    const arrived = Math.max(...batches.map(({ receivedAtMs }) => receivedAtMs));
+    // Records from long ago that have just arrived: in the ledger, and not in the log yet.
+    const identity = anIdentity(3);
+    const late = await aStoredBatch({ identity, records: [aCall({ at: base + 1, tool: "rare" })] }, arrived + 5_000);
+    await ports.ledger.append(late);
+    const rare = { kind: "call", tool: "rare" } as const;
+    const ids = (page: { records: readonly RecordView[] }) => page.records.map(({ id }) => id);
+    const before = await queryRecords(posted, rare, { limit: 1 });
+    expect(before.asOf).toBe(arrived);
+    const goesOn = await queryRecords(posted, rare, { limit: 10, cursor: before.next ?? "" });
+    expect([goesOn.asOf, ids(before).length + ids(goesOn).length]).toEqual([arrived, 2]);
+
+    await log.append([late]);
+    await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
+    const after = await queryRecords(posted, rare, { limit: 10 });
+    expect([after.asOf, ids(after).length]).toEqual([arrived + 5_000, 3]);
+
+    expect(await queryRecords(posted, { kind: "call", tool: "x" }, { limit: 10 })).not.toHaveProperty("asOf");
+    expect(await queryRecords(ports, rare, { limit: 10 })).not.toHaveProperty("asOf");
+    await ports.close();
+  });
+
+  test("pages of any size by postings give what a scan gives", async () => {
+    const ports = await open();
+    const log = aLog();
+    const batches: StoredBatch[] = [];
+    for (let seq = 0; seq < 420; seq += 1) {
+      const records = [0, 1, 2].map((i) =>
+        aCall({
+          at: base + seq * 3 + ((i * 13) % 40),
+          tool: seq % 3 === 0 ? "often" : "x",
+          outcome: i === 0 && seq % 5 === 0 ? { class: "tool_error", reason: "unknown_tool" } : { class: "ok" },
+        }),
+      );
+      batches.push(await aStoredBatch({ seq, server: `server-${seq % 4}`, records }));
+    }
+    for (const batch of batches) await ports.ledger.append(batch);
+    await log.append(batches);
+    await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
+    const posted = { ...ports, postings: readPostings(ports.projections) };
+    for (const filter of [{ tool: "often" }, { outcome: "unknown_tool" }, { tool: "often", outcome: "tool_error" }])
+      for (const limit of [20, 1_000])
+        expect(await pages(posted, { kind: "call", ...filter }, limit)).toEqual(
+          await pages(ports, { kind: "call", ...filter }, 1_000),
+        );
     await ports.close();
   });
 
