@@ -16,13 +16,17 @@ interface Signal {
   readonly statistic: "Sum" | "Maximum";
 }
 
-/** When it rings: above a number in so many minutes, of the last ones `of`. */
-interface Bound {
-  readonly above: number;
+/** When it rings: above a number (or below it) in so many minutes, of the last ones `of`. */
+type Bound = ({ readonly above: number } | { readonly below: number }) & {
   readonly minutes: number;
   /** As many as `minutes` where it is left out. */
   readonly of?: number;
-}
+  /** Also where nothing is said at all: of what must happen on the quietest day. */
+  readonly orSilent?: true;
+};
+
+/** What follows the log, by name: each says how far it is behind. */
+const projections = ["inventory", "continuity", "postings"] as const;
 
 const atOnce: Bound = { above: 0, minutes: 1 };
 
@@ -30,7 +34,7 @@ const atOnce: Bound = { above: 0, minutes: 1 };
  * An alarm for everything that a person has to know, all to one topic, and a dashboard of the numbers behind them. What each means and what to
  * do is in RUNBOOK.md under the alarm's name.
  *
- * No data is no alarm: on a quiet day nothing happens.
+ * No data is no alarm: on a quiet day nothing happens. But a checkpoint is published, and every projection looks for one, on any day.
  *
  * @returns what tells of each function that it is bad, which also stops its release.
  */
@@ -47,22 +51,25 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       metricName: signal.metric,
       dimensions: signal.dimensions,
       statistic: signal.statistic,
-      comparisonOperator: "GreaterThanThreshold",
-      threshold: bound.above,
+      ...("above" in bound
+        ? { comparisonOperator: "GreaterThanThreshold", threshold: bound.above }
+        : { comparisonOperator: "LessThanThreshold", threshold: bound.below }),
       period: 60,
       datapointsToAlarm: bound.minutes,
       evaluationPeriods: bound.of ?? bound.minutes,
-      treatMissingData: "notBreaching",
+      treatMissingData: bound.orSilent ? "breaching" : "notBreaching",
       alarmActions: [topic.arn],
       okActions: [topic.arn],
     });
 
-  const own = (metric: string): Signal => ({
+  const own = (metric: string, dimensions = {}): Signal => ({
     namespace: "tooltrail",
     metric,
-    dimensions: { service: config.name },
-    statistic: "Sum",
+    dimensions: { service: config.name, ...dimensions },
+    statistic: metric.endsWith("Ms") ? "Maximum" : "Sum",
   });
+  const behind = projections.map((projection) => ({ projection, signal: own("FollowerLagMs", { projection }) }));
+  const halted = alarm("log-halted", "The log is not what it must be, and stands still.", own("LogHalted"), atOnce);
 
   // A call that stores nothing, or refuses everything, has still not failed as far as Lambda can see.
   const ofResults: { readonly [name in Deployed["name"]]: readonly aws.cloudwatch.MetricAlarm[] } = {
@@ -91,18 +98,51 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       ),
     ],
     watch: [],
+    sequence: [
+      halted,
+      // Lambda counts no error: the function answers that all is to come again.
+      alarm("sequence-retries", "Batches could not be sequenced and are tried again.", own("SequenceRetry"), {
+        above: 0,
+        minutes: 3,
+        of: 20,
+      }),
+    ],
+    reconcile: [halted],
+    sign: [halted],
+    follow: [halted],
   };
-  const gates = functions.map(({ name, fn }) => ({
+  const gates = functions.map(({ name, fn, atOnce: reserved }) => ({
     name,
     alarms: [
       ...ofResults[name],
       alarm(`${name}-errors`, "The function failed, or ran out of time.", ofFunction(fn, "Errors"), atOnce),
-      alarm(`${name}-throttles`, "Lambda had no room for the function.", ofFunction(fn, "Throttles"), {
-        above: 0,
-        minutes: 5,
-      }),
+      // One that runs once at a time turns wake-ups away while it does, which is meant. Whether it gets anything done is asked below.
+      ...(reserved !== undefined
+        ? []
+        : [
+            alarm(`${name}-throttles`, "Lambda had no room for the function.", ofFunction(fn, "Throttles"), {
+              above: 0,
+              minutes: 5,
+            }),
+          ]),
     ],
   }));
+
+  // A quiet log is signed again every ten minutes.
+  alarm("sign-stale", "No checkpoint was published for 20 minutes.", own("CheckpointsPublished"), {
+    below: 1,
+    minutes: 20,
+    orSilent: true,
+  });
+  alarm("witness", "A witness does not sign.", own("WitnessFailed"), { above: 0, minutes: 2, of: 30 });
+  // Each says how it stands once a minute, or at the end of five minutes' work.
+  for (const { projection, signal } of behind)
+    alarm(`follow-behind-${projection}`, "A projection is five minutes behind the log, or nobody follows.", signal, {
+      above: 300_000,
+      minutes: 10,
+      orSilent: true,
+    });
+  alarm("emitter-gap", "Batches that an emitter has numbered have not come.", own("EmitterGaps"), atOnce);
 
   for (const [name, dead] of Object.entries(deadQueues))
     alarm(
@@ -126,8 +166,8 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     },
     atOnce,
   );
-  for (const { name, fn } of functions.filter(({ name }) => name === "watch"))
-    alarm(`${name}-behind`, "Changes of the ledger wait unread.", ofFunction(fn, "IteratorAge", "Maximum"), {
+  for (const { name, fn } of functions.filter(({ name }) => ["watch", "sequence"].includes(name)))
+    alarm(`${name}-behind`, "What the ledger's stream brings waits unread.", ofFunction(fn, "IteratorAge", "Maximum"), {
       above: 15 * 60_000,
       minutes: 5,
     });
@@ -146,6 +186,12 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
         ...Object.values(deadQueues).map((dead) => ofQueue(dead, "ApproximateNumberOfMessagesVisible")),
       ],
     },
+    { title: "Log", signals: [own("LeavesSequenced"), own("CheckpointsPublished"), own("BatchesReconciled")] },
+    {
+      title: "Log, what is wrong",
+      signals: [own("LogHalted"), own("SequenceRetry"), own("WitnessFailed"), own("EmitterGaps")],
+    },
+    { title: "Projections, milliseconds behind", signals: behind.map(({ signal }) => signal) },
     { title: "Runs", signals: functions.map(({ fn }) => ofFunction(fn, "Invocations")) },
     {
       title: "Failures",

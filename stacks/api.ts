@@ -2,25 +2,46 @@ import { mayPublish } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
 import { createFunction, logRetention } from "./functions.ts";
 import { type createStores, ledgerIndex } from "./ledger.ts";
+import { mayKnowKeys, mayReadLog } from "./log.ts";
+import { inBucket, objects } from "./log-bucket.ts";
+import type { createLogKeys } from "./log-keys.ts";
+import { onRows, rows } from "./state.ts";
 
 interface Given extends ReturnType<typeof createStores> {
   readonly bus: sst.aws.Bus;
+  readonly bucket: aws.s3.Bucket;
+  readonly logKeys: ReturnType<typeof createLogKeys>;
   readonly environment: { readonly [name: string]: $util.Input<string> };
 }
 
 /** What the API answers. Whatever else is asked, API Gateway refuses without a function running. */
 export const routes = {
-  records: ["GET /v1/records", "GET /v1/records/{id}"],
-  quarantine: ["GET /v1/quarantine", "POST /v1/quarantine/{id}/replay", "DELETE /v1/quarantine/{id}"],
+  readers: [
+    "GET /v1/records",
+    "GET /v1/records/{id}",
+    "GET /v1/records/{id}/proof",
+    "GET /v1/batches",
+    "GET /v1/inventory/{what}",
+    "GET /v1/emitters",
+  ],
+  operators: [
+    "GET /v1/quarantine",
+    "POST /v1/quarantine/{id}/replay",
+    "DELETE /v1/quarantine/{id}",
+    "POST /v1/projections/{name}/rebuild",
+  ],
 } as const;
+/** `routes.readers` as IAM's paths. */
+const readable = ["/v1/records", "/v1/records/*", "/v1/batches", "/v1/inventory/*", "/v1/emitters"];
 
 /**
- * HTTP API -> api -> ledger. Every route wants an identity: IAM's, or where the stage names an issuer, its tokens; of these, quarantine wants
- * the operators' scope.
+ * HTTP API -> api -> ledger, log and projections. Every route wants an identity: IAM's, or where the stage names an issuer, its tokens; of these, quarantine and
+ * rebuilding want the operators' scope.
  *
- * `readerPolicyArn` lets ask for records; quarantine holds what was refused as it came, possibly with values in it, and is for whoever operates.
+ * `readerPolicyArn` lets ask for records, and read the log itself, as `verify` does; quarantine holds what was refused as it came, possibly with values in it, and is for
+ * whoever operates.
  */
-export function createApi(config: StageConfig, { bus, ledger, state, keys, environment }: Given) {
+export function createApi(config: StageConfig, { bus, ledger, state, keys, bucket, logKeys, environment }: Given) {
   const api = createFunction(config, "api", {
     memoryMb: 512,
     // API Gateway gives up after 30 s.
@@ -33,22 +54,13 @@ export function createApi(config: StageConfig, { bus, ledger, state, keys, envir
         resources: [ledger.arn],
       },
       { actions: ["dynamodb:Query"], resources: [$interpolate`${ledger.arn}/index/${ledgerIndex}`] },
-      {
-        actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:PutItem"],
-        resources: [state.arn],
-      },
+      { actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], resources: [state.arn] },
+      // The cursor, since asking for a rebuild writes there.
+      onRows(state, ["dynamodb:PutItem"], rows.arrivals, rows.cursors),
       // A replay or a discard takes out of quarantine. Names, and what else is in State, it cannot delete.
-      {
-        actions: ["dynamodb:DeleteItem"],
-        resources: [state.arn],
-        conditions: [
-          {
-            test: "ForAllValues:StringLike",
-            variable: "dynamodb:LeadingKeys",
-            values: ["QUARANTINE", "QUARANTINE#*"],
-          },
-        ],
-      },
+      onRows(state, ["dynamodb:DeleteItem"], rows.quarantine),
+      ...mayReadLog(bucket, objects.tiles, objects.checkpoint),
+      mayKnowKeys(logKeys),
       { actions: ["secretsmanager:GetSecretValue"], resources: [keys.arn] },
       mayPublish(bus),
     ],
@@ -69,23 +81,27 @@ export function createApi(config: StageConfig, { bus, ledger, state, keys, envir
       name: "Jwt",
       jwt: { issuer: config.jwt.issuer, audiences: [...config.jwt.audiences] },
     });
-  const scopes = { records: undefined, quarantine: config.jwt && [config.jwt.operatorScope] };
-  for (const what of ["records", "quarantine"] as const) {
-    const auth = authorizer ? { jwt: { authorizer: authorizer.id, scopes: scopes[what] } } : { iam: true };
-    for (const route of routes[what]) gateway.route(route, api.live.arn, { auth });
+  const scopes = { readers: undefined, operators: config.jwt && [config.jwt.operatorScope] };
+  for (const who of ["readers", "operators"] as const) {
+    const auth = authorizer ? { jwt: { authorizer: authorizer.id, scopes: scopes[who] } } : { iam: true };
+    for (const route of routes[who]) gateway.route(route, api.live.arn, { auth });
   }
 
   const readers = new aws.iam.Policy("ReaderPolicy", {
     name: `${config.name}-reader`,
-    description: "Ask the API for records.",
+    description: "Ask the API for records, and read the log.",
     policy: aws.iam.getPolicyDocumentOutput({
       statements: [
         {
           actions: ["execute-api:Invoke"],
-          resources: ["/v1/records", "/v1/records/*"].map(
-            (path) => $interpolate`${gateway.nodes.api.executionArn}/$default/GET${path}`,
-          ),
+          resources: readable.map((path) => $interpolate`${gateway.nodes.api.executionArn}/$default/GET${path}`),
         },
+        {
+          actions: ["s3:GetObject"],
+          resources: inBucket(bucket, objects.tiles, objects.checkpoint, objects.vkey),
+        },
+        // That each object has one version, and none was deleted.
+        { actions: ["s3:ListBucket", "s3:ListBucketVersions"], resources: [bucket.arn] },
       ],
     }).json,
   });

@@ -1,20 +1,23 @@
 import type { StageConfig } from "./config.ts";
 
 export interface Deployed {
-  readonly name: "ingest" | "api" | "watch";
+  readonly name: "ingest" | "api" | "watch" | "sequence" | "reconcile" | "sign" | "follow";
   readonly fn: sst.aws.Function;
   /** The alias that everything calls. A release moves it from version to version. */
   readonly live: aws.lambda.Alias;
   readonly timeoutSeconds: number;
+  /** How many run at once, of which it is never short. Absent: as many as the account lets. */
+  readonly atOnce?: number;
 }
 
-type Permission = Extract<sst.aws.FunctionArgs["permissions"], readonly unknown[]>[number];
+export type Permission = Extract<sst.aws.FunctionArgs["permissions"], readonly unknown[]>[number];
 
 interface Wanted {
   readonly memoryMb: number;
   readonly timeoutSeconds: number;
   readonly environment: { readonly [name: string]: $util.Input<string> };
   readonly permissions: readonly Permission[];
+  readonly atOnce?: number;
 }
 
 /** How long the logs of functions and of the API are kept. Who asked what is in the ledger; logs are for whoever is on call. */
@@ -31,7 +34,7 @@ const logRetentionDays = 90;
  */
 export function createFunction(config: StageConfig, name: Deployed["name"], wanted: Wanted): Deployed {
   const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
-  const { memoryMb, timeoutSeconds } = wanted;
+  const { memoryMb, timeoutSeconds, atOnce } = wanted;
   const environment = {
     ...wanted.environment,
     POWERTOOLS_SERVICE_NAME: config.name,
@@ -54,6 +57,7 @@ export function createFunction(config: StageConfig, name: Deployed["name"], want
     nodejs: { format: "esm", minify: true, esbuild: { conditions: ["aws"] } },
     logging: { logGroup: logs.name, format: "json" },
     versioning: true,
+    ...(atOnce !== undefined && { concurrency: { reserved: atOnce } }),
     permissions: [
       ...wanted.permissions,
       { actions: ["logs:CreateLogStream", "logs:PutLogEvents"], resources: [$interpolate`${logs.arn}:*`] },
@@ -79,5 +83,5 @@ export function createFunction(config: StageConfig, name: Deployed["name"], want
     { ignoreChanges: config.production ? ["functionVersion", "routingConfig"] : [] },
   );
 
-  return { name, fn, live, timeoutSeconds };
+  return { name, fn, live, timeoutSeconds, ...(atOnce !== undefined && { atOnce }) };
 }

@@ -3,6 +3,7 @@ import { mayPublish } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
 import { createFunction } from "./functions.ts";
 import type { createStores } from "./ledger.ts";
+import { onRows, rows } from "./state.ts";
 
 interface Given extends ReturnType<typeof createStores> {
   readonly bus: sst.aws.Bus;
@@ -32,7 +33,7 @@ export function createPipeline(config: StageConfig, { bus, ledger, state, keys, 
     permissions: [
       { actions: ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], resources: [queue.arn] },
       { actions: ["dynamodb:PutItem"], resources: [ledger.arn] },
-      { actions: ["dynamodb:PutItem", "dynamodb:GetItem"], resources: [state.arn] },
+      onRows(state, ["dynamodb:PutItem", "dynamodb:GetItem"], rows.arrivals),
       { actions: ["secretsmanager:GetSecretValue"], resources: [keys.arn] },
       mayPublish(bus),
     ],

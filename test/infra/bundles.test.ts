@@ -9,17 +9,23 @@ import {
   DeleteTableCommand,
   DynamoDBClient,
   type GlobalSecondaryIndex,
+  PutItemCommand,
+  ScanCommand,
 } from "@aws-sdk/client-dynamodb";
-import { identityOf } from "@tooltrail/format";
+import { CreateBucketCommand, GetObjectTaggingCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { batchOf, imageOf, itemOf } from "@tooltrail/aws/ledger-item";
+import type { StoredBatch } from "@tooltrail/core/ports";
+import { headersHash, identityOf } from "@tooltrail/format";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { awsEnvironment, dynamoDbEndpoint, onDynamoDb } from "../support/adapters.ts";
+import { awsEnvironment, dynamoDbEndpoint, onDynamoDb, s3Endpoint } from "../support/adapters.ts";
 import { type AwsServices, awsServices } from "../support/aws-services.ts";
 import { aCall, aMessage, anEnvelope, aPlainMessage } from "../support/batches.ts";
 import { needs } from "../support/requirements.ts";
+import { s3Missing } from "../support/s3-server.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
 import { type Policed, policed } from "./policed.ts";
-import { functions, grants, ofType } from "./rules.ts";
+import { functions, grants, matches, ofType } from "./policies.ts";
 
 /**
  * The functions as a deployment would upload them, each in a bare process with the environment that it would get, and AWS behind the role that
@@ -34,19 +40,22 @@ interface Running {
   end(): Promise<void>;
 }
 
-const there = needs("SST's platform (npm run sst-types)", sstIsThere()) && onDynamoDb;
+const there = needs("SST's platform (npm run sst-types)", sstIsThere()) && onDynamoDb && s3Missing() === undefined;
+const names = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow"] as const;
 
 describe.runIf(there)("functions as they are deployed", () => {
   let evaluation: Evaluation;
   let folder: string;
   let db: DynamoDBClient;
   let services: AwsServices;
-  let running: { readonly [name in "ingest" | "api" | "watch"]: Running };
+  let s3: S3Client;
+  let bucket: string;
+  let running: { readonly [name in (typeof names)[number]]: Running };
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "tooltrail-bundles-"));
-    evaluation = await evaluate({ stage: "staging", bundle: true }, async (answer, artifacts) => {
-      await cp(artifacts, folder, { recursive: true });
+    evaluation = await evaluate({ stage: "staging", env, bundle: true }, async (answer, bundles) => {
+      await cp(bundles, folder, { recursive: true });
       return answer;
     });
     const dynamoDb = await dynamoDbEndpoint();
@@ -63,22 +72,40 @@ describe.runIf(there)("functions as they are deployed", () => {
         enrolledKeys: [own.key],
       }),
     );
-    const start = (name: string) => startFunction(evaluation, folder, name, { dynamoDb, services: services.endpoint });
-    running = { ingest: await start("Ingest"), api: await start("Api"), watch: await start("Watch") };
-  });
+    const s3At = await s3Endpoint();
+    s3 = new S3Client({
+      endpoint: s3At,
+      region: "us-east-1",
+      credentials: { accessKeyId: "local", secretAccessKey: "local" },
+      forcePathStyle: true,
+    });
+    bucket = ofType(evaluation, "aws:s3/bucket:Bucket")[0]?.inputs.bucket;
+    await s3.send(new CreateBucketCommand({ Bucket: bucket, ObjectLockEnabledForBucket: true }));
+    const behind = { dynamoDb, services: services.endpoint, s3: s3At };
+    running = Object.fromEntries(
+      await Promise.all(
+        names.map(async (name) => [name, await startFunction(evaluation, folder, pascal(name), behind)]),
+      ),
+    );
+  }, 330_000);
   afterAll(async () => {
     for (const one of Object.values(running ?? {})) await one.end();
     for (const { inputs } of evaluation ? ofType(evaluation, "aws:dynamodb/table:Table") : [])
       await db.send(new DeleteTableCommand({ TableName: inputs.name }));
     db?.destroy();
+    s3?.destroy();
     await services?.close();
     await rm(folder, { recursive: true, force: true });
   });
 
   const own = identityOf(makeInstallationKey(), new Uint8Array(16));
   const at = Date.now();
+  const filler = identityOf(makeInstallationKey(), new Uint8Array(16));
+  let missing: string;
+  // So that locks are put, which another stage than production leaves out.
+  const env = { TOOLTRAIL_LOG_LOCK_DAYS: "30" };
 
-  test.each(["Ingest", "Api", "Watch"])("%s is smaller than 1 MB", async (name) => {
+  test.each(names.map(pascal))("%s is smaller than 1 MB", async (name) => {
     const { size } = await stat(join(folder, name, "bundle.mjs"));
     expect(size).toBeGreaterThan(50_000);
     expect(size).toBeLessThan(1_000_000);
@@ -142,29 +169,113 @@ describe.runIf(there)("functions as they are deployed", () => {
     expect(metricsOf(running.watch)).toMatchObject({ IntegrityConflict: 1 });
   });
 
+  test("before there is a log, nobody fails for it", async () => {
+    expect(await running.sign.invoke({})).toMatchObject({ outcome: "empty" });
+    expect(await running.follow.invoke({})).toMatchObject([{ leaf: 0 }, { leaf: 0 }, { leaf: 0 }]);
+    expect(await proofOfOne()).toMatchObject({ status: 404 });
+  });
+
+  test("sequence and sign make a log of what is stored, and lock what is final", async () => {
+    const many = Array.from({ length: 90 }, (_, i) => aCall({ at: at + i }));
+    let prev: string | undefined;
+    for (const seq of [0, 1, 2, 3, 4]) {
+      const envelope = await anEnvelope({ identity: filler, seq, records: many, ...(prev && { prev }) });
+      prev = headersHash(envelope.headers);
+      if (seq === 3) missing = aMessage(envelope);
+      else expect(await running.ingest.invoke(anSqsEvent([aMessage(envelope)]))).toEqual({ batchItemFailures: [] });
+    }
+    const batches = await stored();
+    const [last] = batches.slice(-1);
+    for (const some of [batches.slice(0, 2), batches.slice(1, -1)])
+      expect(await running.sequence.invoke(aStreamEvent(some))).toEqual({ batchItemFailures: [] });
+    expect(await proofOfOne()).toMatchObject({ status: 404 }); // in the log, and not signed yet
+    expect(await running.sign.invoke(wokenBy("log.sequenced"))).toMatchObject({ outcome: "published" });
+    const size = batches.slice(0, -1).reduce((sum, { headers }) => sum + headers.count, 0);
+    expect(size).toBeGreaterThan(256);
+    expect(metricsOf(running.sequence)).toMatchObject({ LeavesSequenced: size });
+    expect(services.published.at(-1)).toMatchObject({ "detail-type": "log.advanced", detail: { size } });
+
+    const head = (key: string) => s3.send(new HeadObjectCommand({ Bucket: bucket, Key: `log/${key}` }));
+    for (const full of ["tile/0/000", "tile/entries/000"])
+      expect(await head(full)).toMatchObject({ ObjectLockMode: "COMPLIANCE" });
+    expect((await head(`tile/0/001.p/${size - 256}`)).ObjectLockMode).toBeUndefined();
+    const superseded = batches.slice(0, 2).reduce((sum, { headers }) => sum + headers.count, 0);
+    const tags = await s3.send(
+      new GetObjectTaggingCommand({ Bucket: bucket, Key: `log/tile/entries/000.p/${superseded}` }),
+    );
+    expect(tags.TagSet).toEqual([{ Key: "superseded", Value: "true" }]);
+
+    // What the stream never brought, and has been there for an hour.
+    const late = { ...(last as StoredBatch), receivedAtMs: at - 3_600_000 };
+    await db.send(new PutItemCommand({ TableName: tableName("Ledger"), Item: itemOf(late) }));
+    expect(await running.reconcile.invoke({})).toMatchObject({ found: 1 });
+    expect(await running.sign.invoke({})).toMatchObject({ outcome: "published" });
+    expect(await running.reconcile.invoke({ rebuild: true })).toMatchObject({ completed: 0 });
+  });
+
+  test("follow makes projections, and api proves and answers from them", async () => {
+    const progress = await running.follow.invoke(wokenBy("log.advanced"));
+    expect(progress).toMatchObject([{ behind: 0 }, { behind: 0 }, { behind: 0 }]);
+    await running.follow.invoke({});
+    expect(services.published.at(-1)).toMatchObject({
+      "detail-type": "emitter.gap",
+      detail: { state: "open", emitter: filler.emitter, from: 3, to: 3 },
+    });
+    const proof = await proofOfOne();
+    expect([proof.status, proof.body.split("\n")[0]]).toEqual([200, "c2sp.org/tlog-proof@v1"]);
+    expect(await ask("GET", "/v1/batches", { leaf: "0" })).toMatchObject({ status: 200 });
+    expect(await ask("GET", "/v1/batches")).toMatchObject({ status: 200 });
+    expect((await ask("GET", "/v1/inventory/tools")).body.entries.length).toBeGreaterThan(0);
+    expect(await ask("GET", "/v1/emitters")).toMatchObject({ status: 200 });
+    expect(await ask("POST", "/v1/projections/inventory/rebuild")).toMatchObject({ status: 200 });
+    // What was missing comes, and the gap is closed.
+    await running.ingest.invoke(anSqsEvent([missing]));
+    await running.sequence.invoke(aStreamEvent((await stored()).filter(({ headers }) => headers.seq === 3)));
+    await running.sign.invoke({});
+    expect(await running.follow.invoke({})).toMatchObject([{ behind: 0 }, { behind: 0 }, { behind: 0 }]);
+    expect(services.published.at(-1)).toMatchObject({ detail: { state: "closed", from: 3, to: 3 } });
+  });
+
+  test("sequence stands still at what is no batch, and says so", async () => {
+    const dynamodb = { SequenceNumber: "7", NewImage: { pk: { S: "by hand" } } };
+    const answer = await running.sequence.invoke({ Records: [{ eventName: "INSERT", dynamodb }] });
+    expect(answer).toEqual({ batchItemFailures: [{ itemIdentifier: "7" }] });
+  });
+
   test("no function asks for what its role does not allow", () => {
     expect(Object.values(running).flatMap(({ aws }) => aws.denied)).toEqual([]);
   });
 
   test("no role allows what its function never asks for", () => {
+    // One after the other or instead of the other: what they may do with the log is the same.
+    const twins: { readonly [name: string]: string } = { reconcile: "sequence" };
+    const nameOf = (role: string): string => twins[role] ?? role;
     const used = Object.entries(running).flatMap(([name, { aws }]) =>
-      aws.allowed.map(({ action, resource }) => `${name} ${action} ${resource}`),
+      aws.allowed.map(({ action, resource }) => `${nameOf(name)} ${action} ${resource}`),
     );
     const granted = grants(evaluation)
-      .filter(({ role, action }) => !role.startsWith("Release") && /^(dynamodb|events|secretsmanager):/.test(action))
+      .filter(
+        ({ role, action }) => !role.startsWith("Release") && /^(dynamodb|events|secretsmanager|s3|kms):/.test(action),
+      )
       // Lambda itself reads the stream, in the function's name.
       .filter(({ action, resource }) => !resource.includes("/stream/") && action !== "dynamodb:ListStreams")
+      // Whoever comes after one that was killed reads what that one staged.
+      .filter(({ action, resource }) => !(action === "s3:GetObject" && resource.endsWith("/log/staged/*")))
       .filter(({ role }) => role.endsWith("Role"))
-      .map(({ role, action, resource }) => `${role.replace("Role", "").toLowerCase()} ${action} ${resource}`);
-    expect(granted.filter((grant) => !used.includes(grant))).toEqual([]);
+      .map(({ role, action, resource }) => `${nameOf(role.replace("Role", "").toLowerCase())} ${action} ${resource}`);
+    expect(granted.filter((grant) => !used.some((one) => matches(grant, one)))).toEqual([]);
   });
 
   test("our own alarms and graphs look at what the functions say", () => {
     const said = new Set(
       Object.values(running).flatMap(({ lines }) =>
-        emf(lines).flatMap(({ _aws, service }) =>
-          _aws.CloudWatchMetrics.flatMap(({ Namespace, Metrics }) =>
-            Metrics.map(({ Name }) => `${Namespace} ${service} ${Name}`),
+        emf(lines).flatMap(({ _aws, ...values }) =>
+          _aws.CloudWatchMetrics.flatMap(({ Namespace, Metrics, Dimensions }) =>
+            Metrics.flatMap(({ Name }) =>
+              Dimensions.map((dimensions) =>
+                [Namespace, Name, ...dimensions.map((name) => `${name}=${values[name]}`).sort()].join(" "),
+              ),
+            ),
           ),
         ),
       ),
@@ -173,11 +284,13 @@ describe.runIf(there)("functions as they are deployed", () => {
       .map(({ inputs }) => inputs)
       .filter(
         ({ namespace, metricName }) =>
-          !namespace.startsWith("AWS/") && !["IngestFault", "IngestRetry"].includes(metricName),
+          !namespace.startsWith("AWS/") && !["IngestFault", "IngestRetry", "SequenceRetry"].includes(metricName),
       );
-    expect(alarms.length).toBe(2);
-    for (const { namespace, dimensions, metricName } of alarms)
-      expect(said).toContain(`${namespace} ${dimensions.service} ${metricName}`);
+    expect(alarms.length).toBe(9);
+    for (const { namespace, dimensions, metricName } of alarms) {
+      const wanted = Object.entries(dimensions).map(([name, value]) => `${name}=${value}`);
+      expect(said).toContain([namespace, metricName, ...wanted.sort()].join(" "));
+    }
   });
 
   test("no key is ever logged", () => {
@@ -185,6 +298,20 @@ describe.runIf(there)("functions as they are deployed", () => {
     expect(lines.length).toBeGreaterThan(5);
     expect(lines.filter((line) => /PRIVATE KEY|digestKeys/.test(line))).toEqual([]);
   });
+
+  async function proofOfOne(): ReturnType<typeof ask> {
+    const { body } = await ask("GET", "/v1/records", { server: "billing", kind: "call" });
+    return ask("GET", `/v1/records/${body.records[0].id}/proof`);
+  }
+
+  const tableName = (name: string): string =>
+    ofType(evaluation, "aws:dynamodb/table:Table").find((table) => table.name === `${name}Table`)?.inputs.name;
+
+  /** The ledger's, in the order of their arrival. */
+  async function stored(): Promise<StoredBatch[]> {
+    const { Items = [] } = await db.send(new ScanCommand({ TableName: tableName("Ledger") }));
+    return Items.map((item) => batchOf(item)).sort((a, b) => a.receivedAtMs - b.receivedAtMs);
+  }
 
   const caller = { accountId: "111122223333", userArn: "arn:aws:iam::111122223333:user/ada" };
   async function ask(
@@ -210,7 +337,7 @@ describe.runIf(there)("functions as they are deployed", () => {
       },
       isBase64Encoded: false,
     })) as { statusCode: number; body: string };
-    return { status: statusCode, body: JSON.parse(body) };
+    return { status: statusCode, body: body.startsWith("{") ? JSON.parse(body) : body };
   }
 });
 
@@ -218,14 +345,14 @@ async function startFunction(
   evaluation: Evaluation,
   folder: string,
   name: string,
-  behind: { readonly dynamoDb: string; readonly services: string },
+  behind: { readonly dynamoDb: string; readonly services: string; readonly s3: string },
 ): Promise<Running> {
   const fn = functions(evaluation).find((resource) => resource.name === `${name}Function`);
   const aws = await policed(evaluation, `${name}Role`, behind);
   const child = fork(join(import.meta.dirname, "bare.ts"), [join(folder, name, "bundle.mjs")], {
     env: {
       ...fn?.inputs.environment.variables,
-      ...awsEnvironment({ dynamoDb: aws.endpoint, services: aws.endpoint }),
+      ...awsEnvironment({ dynamoDb: aws.endpoint, services: aws.endpoint, s3: aws.endpoint }),
       AWS_LAMBDA_FUNCTION_NAME: fn?.inputs.name,
     },
     execArgv: [],
@@ -292,6 +419,22 @@ const tableOf = ({ inputs }: Resource): CreateTableCommand => {
   });
 };
 
+const pascal = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
+
+const aStreamEvent = (batches: readonly StoredBatch[]) => ({
+  Records: batches.map((batch, i) => {
+    const { keys, item } = imageOf(batch);
+    return { eventName: "INSERT", dynamodb: { SequenceNumber: String(i), Keys: keys, NewImage: item } };
+  }),
+});
+
+const wokenBy = (type: string) => ({
+  "detail-type": type,
+  source: "tooltrail.pipeline",
+  time: new Date().toISOString(),
+  detail: {},
+});
+
 const anSqsEvent = (bodies: readonly string[]) => ({
   Records: bodies.map((body, i) => ({
     messageId: `message-${i}`,
@@ -307,7 +450,13 @@ const anSqsEvent = (bodies: readonly string[]) => ({
 });
 
 interface Emf {
-  readonly _aws: { readonly CloudWatchMetrics: readonly { Namespace: string; Metrics: readonly { Name: string }[] }[] };
+  readonly _aws: {
+    readonly CloudWatchMetrics: readonly {
+      Namespace: string;
+      Metrics: readonly { Name: string }[];
+      Dimensions: readonly (readonly string[])[];
+    }[];
+  };
   readonly service: string;
   readonly [metric: string]: unknown;
 }

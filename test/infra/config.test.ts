@@ -28,10 +28,22 @@ describe("the configuration of a stage", () => {
       TOOLTRAIL_ALARM_EMAIL: "nobody",
       TOOLTRAIL_RELEASE: "a b",
       TOOLTRAIL_LOG_LEVEL: "LOUD",
+      TOOLTRAIL_LOG_ORIGIN: "two words",
+      TOOLTRAIL_LOG_KEY: "0",
+      TOOLTRAIL_LOG_FORMER_KEY_UNTIL: "soon",
+      TOOLTRAIL_WITNESS_POLICY: "x".repeat(2_049),
+      TOOLTRAIL_LOG_PUBLIC: "all",
+      TOOLTRAIL_LOG_DOMAIN: "https://log.example.com",
+      TOOLTRAIL_LOG_CERTIFICATE: "arn:aws:acm:eu-central-1:111122223333:certificate/c",
+      TOOLTRAIL_LOG_LOCK_DAYS: "long",
     };
     expect(() => stageConfig("Production", env)).toThrow(
       new RegExp(
-        ["--stage", "JWT_ISSUER", "JWT_AUDIENCE", "OPERATOR_SCOPE", "ALARM_EMAIL", "RELEASE", "LOG_LEVEL"].join("[^]*"),
+        [
+          ...["--stage", "JWT_ISSUER", "JWT_AUDIENCE", "OPERATOR_SCOPE", "ALARM_EMAIL", "RELEASE", "LOG_LEVEL"],
+          ...["LOG_ORIGIN", "LOG_KEY", "FORMER_KEY_UNTIL", "WITNESS_POLICY", "LOG_PUBLIC", "LOG_DOMAIN", "CERTIFICATE"],
+          "LOCK_DAYS",
+        ].join("[^]*"),
       ),
     );
   });
@@ -51,5 +63,23 @@ describe("the configuration of a stage", () => {
 
   test.each(["WARN", "ERROR"])("keeps Lambda from dropping metrics (%s)", (level) => {
     expect(() => stageConfig("production", { TOOLTRAIL_LOG_LEVEL: level })).toThrow("drops the metrics");
+  });
+
+  test("locks what is final in production, and only hashes are for the world", () => {
+    expect(stageConfig("production", {}).log).toMatchObject({
+      lockDays: 2_557,
+      publicEntries: false,
+      keyGeneration: 1,
+    });
+    expect(stageConfig("staging", {}).log.lockDays).toBeUndefined();
+    expect(() => stageConfig("production", { TOOLTRAIL_LOG_LOCK_DAYS: "0" })).toThrow("a day at least");
+  });
+
+  test("a second key says how long the first signs beside it", () => {
+    const until = "2027-01-31T00:00:00Z";
+    expect(() => stageConfig("production", { TOOLTRAIL_LOG_KEY: "2" })).toThrow("TOOLTRAIL_LOG_FORMER_KEY_UNTIL");
+    expect(() => stageConfig("production", { TOOLTRAIL_LOG_FORMER_KEY_UNTIL: until })).toThrow("LOG_FORMER_KEY_UNTIL");
+    const env = { TOOLTRAIL_LOG_KEY: "2", TOOLTRAIL_LOG_FORMER_KEY_UNTIL: until };
+    expect(stageConfig("production", env).log).toMatchObject({ keyGeneration: 2, formerKeyUntil: until });
   });
 });

@@ -59,14 +59,14 @@ export function sstIsThere(): boolean {
  */
 export async function evaluate<T>(
   given: Partial<Pick<Program, "stage" | "env" | "changes" | "bundle">>,
-  use: (evaluation: Evaluation, artifacts: string) => T | Promise<T>,
+  use: (evaluation: Evaluation, bundles: string) => T | Promise<T>,
 ): Promise<T> {
   const workDir = await mkdtemp(join(tmpdir(), "tooltrail-infra-"));
   try {
     const answer = join(workDir, "answer.json");
     const program: Program = { stage: "production", env: {}, changes: [], bundle: false, ...given, workDir, answer };
     await run(program);
-    return await use(JSON.parse(await readFile(answer, "utf8")), join(workDir, "artifacts"));
+    return await use(JSON.parse(await readFile(answer, "utf8")), join(workDir, "bundles"));
   } finally {
     await rm(workDir, { recursive: true, force: true });
   }
@@ -76,7 +76,7 @@ async function run(program: Program): Promise<void> {
   const child = spawn(process.execPath, ["--no-warnings", join(import.meta.dirname, "program.ts")], {
     cwd: root,
     stdio: ["pipe", "pipe", "pipe"],
-    timeout: 50_000,
+    timeout: program.bundle ? 300_000 : 100_000,
     env: { PATH: process.env.PATH, HOME: program.workDir },
   });
   const printed: Buffer[] = [];
@@ -84,5 +84,6 @@ async function run(program: Program): Promise<void> {
   child.stderr.on("data", (chunk: Buffer) => printed.push(chunk));
   child.stdin.end(JSON.stringify(program));
   const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
+  if (code === null) throw new Error("The stack could not be evaluated in time.");
   if (code !== 0) throw new Error(`The stack could not be evaluated.\n${Buffer.concat(printed).toString("utf8")}`);
 }

@@ -1,7 +1,8 @@
-import { createServer } from "node:http";
-import { bodyOf, json, type Listening, listening } from "../support/aws-services.ts";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { json, type Listening, listening } from "../support/aws-services.ts";
 import type { Evaluation, Resource } from "./evaluate.ts";
-import { allows, type Request, refuses } from "./rules.ts";
+import { allows, type Request, refuses } from "./policies.ts";
 
 export interface Policed extends Listening {
   readonly allowed: Request[];
@@ -15,16 +16,47 @@ export interface Policed extends Listening {
 export async function policed(
   evaluation: Evaluation,
   role: string,
-  behind: { readonly dynamoDb: string; readonly services: string },
+  behind: { readonly dynamoDb: string; readonly services: string; readonly s3: string },
 ): Promise<Policed> {
   const allowed: Request[] = [];
   const denied: Request[] = [];
   const principal = evaluation.resources.find(({ name }) => name === role)?.arn ?? `unknown ${role}`;
+  const isRefused = (one: Request): boolean => !allows(evaluation, role, one) || refuses(evaluation, principal, one);
+
+  async function toS3(request: IncomingMessage, response: ServerResponse, body: Buffer<ArrayBuffer>): Promise<void> {
+    const { method = "", url = "" } = request;
+    const asked = askedOfS3(evaluation, request);
+    const refused = asked.filter(isRefused);
+    denied.push(...refused);
+    if (refused.length > 0) {
+      response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>");
+      return;
+    }
+    const { host, connection, "content-length": length, expect, ...headers } = request.headers;
+    const answer = await fetch(`${behind.s3}${url}`, {
+      method,
+      headers: headers as { [name: string]: string },
+      ...(method === "PUT" && { body }),
+    });
+    allowed.push(...asked);
+    // S3 owns up to what is missing only where the role may list the bucket.
+    const list: Request = { action: "s3:ListBucket", resource: bucketOf(evaluation, url), context: {} };
+    if (answer.status === 404 && isRefused(list)) {
+      denied.push(list);
+      response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>");
+      return;
+    }
+    if (answer.status === 404) allowed.push(list);
+    const { "content-encoding": _, "content-length": __, ...given } = Object.fromEntries(answer.headers);
+    response.writeHead(answer.status, given).end(Buffer.from(await answer.arrayBuffer()));
+  }
+
   const server = createServer(async (request, response) => {
+    const body = await buffer(request);
+    if (request.headers["x-amz-target"] === undefined) return toS3(request, response, Buffer.from(body));
     const target = String(request.headers["x-amz-target"]);
-    const body = await bodyOf(request);
-    const asked = askedFor(evaluation, target, JSON.parse(body));
-    const refused = asked.filter((one) => !allows(evaluation, role, one) || refuses(evaluation, principal, one));
+    const asked = askedFor(evaluation, target, JSON.parse(body.toString("utf8")));
+    const refused = asked.filter(isRefused);
     denied.push(...refused);
     if (asked.length === 0 || refused.length > 0) {
       const __type = "com.amazon.coral.service#AccessDeniedException";
@@ -40,11 +72,45 @@ export async function policed(
       authorization: request.headers.authorization ?? "",
     };
     const to = target.startsWith("DynamoDB") ? behind.dynamoDb : behind.services;
-    const answer = await fetch(to, { method: "POST", headers, body });
+    const answer = await fetch(to, { method: "POST", headers, body: body.toString("utf8") });
     response.writeHead(answer.status, { "content-type": json }).end(await answer.text());
   });
   return { ...(await listening(server)), allowed, denied };
 }
+
+/** S3 is asked by method, path and headers, the bucket first in the path. */
+function askedOfS3(evaluation: Evaluation, { method, url = "", headers }: IncomingMessage): Request[] {
+  const { pathname, searchParams } = new URL(url, "http://s3");
+  const bucket = bucketOf(evaluation, url);
+  const [, , ...key] = pathname.split("/");
+  const resource = `${bucket}/${key.join("/")}`;
+  if (key.join("") === "")
+    return [{ action: method === "GET" ? "s3:ListBucket" : `s3:${method}`, resource: bucket, context: {} }];
+  if (method !== "PUT") return [{ action: method === "GET" ? "s3:GetObject" : `s3:${method}`, resource, context: {} }];
+  if (searchParams.has("tagging")) return [{ action: "s3:PutObjectTagging", resource, context: {} }];
+  const given = (variable: string, header: string): Request["context"] =>
+    headers[header] === undefined ? {} : { [variable]: [String(headers[header])] };
+  const until = headers["x-amz-object-lock-retain-until-date"];
+  const context = {
+    ...given("s3:if-none-match", "if-none-match"),
+    ...given("s3:if-match", "if-match"),
+    ...given("s3:object-lock-mode", "x-amz-object-lock-mode"),
+    ...(until && {
+      "s3:object-lock-remaining-retention-days": [
+        String(Math.floor((Date.parse(String(until)) - Date.now()) / 86_400_000)),
+      ],
+    }),
+  };
+  return ["s3:PutObject", ...(until ? ["s3:PutObjectRetention"] : [])].map((action) => ({ action, resource, context }));
+}
+
+const bucketOf = ({ resources }: Evaluation, url: string): string => {
+  const name = url.split(/[/?]/)[1];
+  return (
+    resources.find(({ type, inputs }) => type === "aws:s3/bucket:Bucket" && inputs.bucket === name)?.arn ??
+    `unknown ${name}`
+  );
+};
 
 /** A request's actions, each on its resource: a transaction needs the actions of its parts. */
 function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs"]): Request[] {
@@ -56,6 +122,17 @@ function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs
   }
   if (service === "secretsmanager")
     return [{ action: `secretsmanager:${operation}`, resource: body.SecretId, context: {} }];
+  if (service === "TrentService")
+    return [
+      {
+        action: `kms:${operation}`,
+        resource: body.KeyId,
+        context: {
+          ...(body.SigningAlgorithm && { "kms:SigningAlgorithm": [body.SigningAlgorithm] }),
+          ...(body.MessageType && { "kms:MessageType": [body.MessageType] }),
+        },
+      },
+    ];
   const on = (name: string, table: string, keys: readonly string[], index = ""): Request => ({
     action: `dynamodb:${name}`,
     resource: arnOf(evaluation, "aws:dynamodb/table:Table", table) + (index && `/index/${index}`),
@@ -65,6 +142,14 @@ function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs
     case "BatchGetItem":
       return Object.entries(body.RequestItems as { [table: string]: { Keys: Item[] } }).map(([table, { Keys }]) =>
         on(operation, table, Keys.map(leadingKey)),
+      );
+    case "BatchWriteItem":
+      return Object.entries(body.RequestItems as { [table: string]: Write[] }).map(([table, writes]) =>
+        on(
+          operation,
+          table,
+          writes.map(({ PutRequest, DeleteRequest }) => leadingKey(PutRequest?.Item ?? DeleteRequest?.Key)),
+        ),
       );
     case "TransactWriteItems":
       return (body.TransactItems as { [part: string]: { TableName: string; Item?: Item; Key?: Item } }[]).flatMap(
@@ -81,6 +166,7 @@ function askedFor(evaluation: Evaluation, target: string, body: Resource["inputs
 }
 
 type Item = { readonly pk?: { readonly S?: string } };
+type Write = { readonly PutRequest?: { Item: Item }; readonly DeleteRequest?: { Key: Item } };
 const leadingKey = (item: Item | undefined): string => item?.pk?.S ?? "";
 
 const arnOf = ({ resources }: Evaluation, type: string, name: string): string =>

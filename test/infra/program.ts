@@ -130,7 +130,7 @@ function stateOf(type: string, name: string, inputs: Inputs): Inputs {
     case "aws:cloudwatch/eventBus:EventBus":
       return { arn: arn("events", `event-bus/${named}`) };
     case "aws:cloudwatch/eventRule:EventRule":
-      return { arn: arn("events", `rule/${inputs.eventBusName}/${named}`) };
+      return { arn: arn("events", `rule/${inputs.eventBusName ? `${inputs.eventBusName}/` : ""}${named}`) };
     case "aws:iam/role:Role":
       return { arn: `arn:aws:iam::${account}:role/${named}`, name: named };
     case "aws:iam/policy:Policy":
@@ -146,6 +146,21 @@ function stateOf(type: string, name: string, inputs: Inputs): Inputs {
       return { arn: arn("logs", `log-group:${named}`) };
     case "aws:secretsmanager/secret:Secret":
       return { arn: arn("secretsmanager", `secret:${named}-AbCdEf`) };
+    case "aws:s3/bucket:Bucket": {
+      const bucket = String(inputs.bucket);
+      return {
+        id: bucket,
+        arn: `arn:aws:s3:::${bucket}`,
+        bucketRegionalDomainName: `${bucket}.s3.${region}.amazonaws.com`,
+      };
+    }
+    case "aws:kms/key:Key":
+      return { keyId: name, arn: arn("kms", `key/${name}`) };
+    case "aws:cloudfront/distribution:Distribution":
+      return {
+        arn: `arn:aws:cloudfront::${account}:distribution/${name}`,
+        domainName: "d111111abcdef8.cloudfront.net",
+      };
     case "aws:sns/topic:Topic":
       return { arn: arn("sns", named) };
     default:
@@ -174,6 +189,7 @@ interface Statement {
   readonly effect?: string;
   readonly actions?: string[];
   readonly resources?: string[];
+  readonly notResources?: string[];
   readonly principals?: { type: string; identifiers: string[] }[];
   readonly conditions?: { test: string; variable: string; values: string[] }[];
 }
@@ -182,11 +198,11 @@ function policyDocument({ statements }: Inputs): object {
   return {
     Version: "2012-10-17",
     Statement: ((statements ?? []) as Statement[]).map(
-      ({ sid, effect, actions, resources, principals, conditions }) => ({
+      ({ sid, effect, actions, resources, notResources, principals, conditions }) => ({
         ...(sid && { Sid: sid }),
         Effect: effect ?? "Allow",
         Action: actions,
-        Resource: resources,
+        ...(notResources ? { NotResource: notResources } : { Resource: resources }),
         ...(principals && {
           Principal: Object.fromEntries(
             principals.map(({ type, identifiers }) => [type === "*" ? "AWS" : type, identifiers]),
@@ -254,7 +270,8 @@ async function answer(method: string, input: BuildInput): Promise<unknown> {
 
 /** As SST builds a Node function: esbuild with its defaults under the options of the component. */
 async function buildFunction({ functionID, handler, properties }: BuildInput) {
-  const out = join(program.workDir, "artifacts", functionID);
+  // Not among SST's artifacts: it writes the zip of this folder there, under the same name, and would pack it into itself.
+  const out = join(program.workDir, "bundles", functionID);
   await mkdir(out, { recursive: true });
   const outfile = join(out, "bundle.mjs");
   if (program.bundle) {

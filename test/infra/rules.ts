@@ -1,6 +1,19 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { projections } from "@tooltrail/core/follow/projections";
 import type { Evaluation, Resource } from "./evaluate.ts";
+import { logRules } from "./log-rules.ts";
+import {
+  allPolicies,
+  functions,
+  grants,
+  matches,
+  ofType,
+  type Request,
+  refusals,
+  resourcePolicies,
+  statementsOf,
+} from "./policies.ts";
 
 /**
  * What must hold of every deployment, each a function from all resources to what is wrong. They look for resources by type, never by name, so
@@ -54,11 +67,11 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
 
   "a table's or a bus's own policy lets nobody in": (evaluation) =>
     resourcePolicies(evaluation)
-      .filter(({ effect }) => effect === "Allow")
+      .filter(({ type, effect }) => /dynamodb|cloudwatch/.test(type) && effect === "Allow")
       .map(({ name, actions }) => `${name} allows ${actions}`),
 
   "who may read records may read nothing else": (evaluation) => {
-    const readable = ["/$default/GET/v1/records", "/$default/GET/v1/records/*"];
+    const readable = readerPaths.map((path) => `/$default/GET${path}`);
     const policies = new Map<string, string[]>();
     for (const { role, action, resource } of grants(evaluation).filter(({ action }) =>
       /^(\*|execute-api:)/.test(action),
@@ -67,7 +80,10 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         ...(policies.get(role) ?? []),
         `${action} ${resource.replace(/^arn:aws:execute-api:[^/]*/, "")}`,
       ]);
-    const wanted = readable.map((path) => `execute-api:Invoke ${path}`).join();
+    const wanted = readable
+      .map((path) => `execute-api:Invoke ${path}`)
+      .sort()
+      .join();
     return [...policies].filter(([, granted]) => granted.sort().join() !== wanted).map(([role]) => role);
   },
 
@@ -148,7 +164,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
   },
 
   "a rule's target retries for a day and has a dead-letter queue that lets it in": (evaluation) =>
-    ofType(evaluation, "aws:cloudwatch/eventTarget:EventTarget").flatMap(({ name, inputs }) => {
+    targetsOf(evaluation, "sqs").flatMap(({ name, inputs }) => {
       const rule = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule").find(
         (one) => one.inputs.name === inputs.rule,
       );
@@ -168,6 +184,37 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
           .map((queue) => `${name} cannot send to ${queue}`),
       ];
     }),
+
+  "what wakes a function may do so, by its alias, and is not kept for later": (evaluation) => {
+    const targets = ofType(evaluation, "aws:cloudwatch/eventTarget:EventTarget");
+    const calls = targetsOf(evaluation, "lambda");
+    return [
+      ...targets
+        .filter((target) => !calls.includes(target) && !targetsOf(evaluation, "sqs").includes(target))
+        .map(({ name }) => `${name} calls neither a function nor a queue`),
+      ...calls.flatMap(({ name, inputs }) => {
+        const rule = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule").find(
+          (one) => one.inputs.name === inputs.rule,
+        );
+        const fn = functions(evaluation).find(({ arn }) => inputs.arn === `${arn}:live`)?.inputs.name;
+        const of = (type: string, given: string) =>
+          ofType(evaluation, type).find((one) => one.inputs[given] === fn && one.inputs.qualifier === "live");
+        const permitted = ofType(evaluation, "aws:lambda/permission:Permission").some(
+          (one) => one.inputs.function === fn && one.inputs.qualifier === "live" && one.inputs.sourceArn === rule?.arn,
+        );
+        const tries = of("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", "functionName")?.inputs;
+        return [
+          ...(fn === undefined ? [`${name} calls past an alias`] : []),
+          ...(permitted ? [] : [`${name} may not call`]),
+          ...(inputs.retryPolicy?.maximumEventAgeInSeconds === 60 &&
+          tries?.maximumEventAgeInSeconds === 60 &&
+          tries.maximumRetryAttempts === 0
+            ? []
+            : [`${name} calls again later`]),
+        ];
+      }),
+    ];
+  },
 
   "a queue waits six times as long as its function runs": (evaluation) =>
     mappings(evaluation).flatMap(({ queue, fn }) =>
@@ -194,7 +241,8 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       ...(inputs.architectures?.join() === "arm64" ? [] : [`${name} is not arm64`]),
       ...(inputs.runtime === "nodejs24.x" ? [] : [`${name} runs ${inputs.runtime}`]),
       ...(inputs.tracingConfig?.mode === "Active" ? [] : [`${name} is not traced`]),
-      ...(inputs.timeout <= 60 ? [] : [`${name} runs ${inputs.timeout} s`]),
+      // What somebody waits for is short; what works on the log ends before the clock calls for the sixth time.
+      ...(inputs.timeout <= (isWaitedFor(evaluation, name) ? 60 : 300) ? [] : [`${name} runs ${inputs.timeout} s`]),
       ...(inputs.publish === true ? [] : [`${name} has no versions`]),
       ...Object.keys(inputs.environment?.variables ?? {})
         .filter((variable) => !/^(TOOLTRAIL|POWERTOOLS)_/.test(variable))
@@ -231,7 +279,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
     const dead = ofType(evaluation, "aws:sqs/queue:Queue").filter(({ inputs }) => redriveOf(inputs) === undefined);
     return [
       ...functions(evaluation).flatMap(({ inputs }) =>
-        ["Errors", "Throttles"]
+        lambdaAlarms(inputs)
           .filter((metric) => !rings("AWS/Lambda", metric, "FunctionName", inputs.name))
           .map((metric) => `${inputs.name}: ${metric}`),
       ),
@@ -284,6 +332,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
   "an alarm looks at something that is there": (evaluation) =>
     alarmsOf(evaluation).flatMap(({ name, inputs }) => {
       const known = signals[inputs.namespace];
+      const dimensionsOf = inputs.metricName.startsWith("FollowerLag") ? "projection,service" : known?.dimensions;
       const there = dimensionValues(evaluation);
       const dimensions = Object.entries<string>(inputs.dimensions ?? {});
       return [
@@ -293,22 +342,39 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         ...(dimensions
           .map(([dimension]) => dimension)
           .sort()
-          .join() === known?.dimensions
+          .join() === dimensionsOf
           ? []
           : [`${name}: dimensions`]),
         ...dimensions
           .filter(([dimension, value]) => !there[dimension]?.includes(value))
           .map(([dimension, value]) => `${name}: no ${dimension} ${value}`),
-        ...(inputs.comparisonOperator === "GreaterThanThreshold" ? [] : [`${name}: ${inputs.comparisonOperator}`]),
+        ...(inputs.comparisonOperator ===
+        (inputs.metricName === "CheckpointsPublished" ? "LessThanThreshold" : "GreaterThanThreshold")
+          ? []
+          : [`${name}: ${inputs.comparisonOperator}`]),
       ];
     }),
 
-  "every alarm tells somebody, and silence is no alarm": (evaluation) => {
+  "every alarm tells somebody, and silence is one only where something must be said": (evaluation) => {
     const topics = ofType(evaluation, "aws:sns/topic:Topic").map(({ arn }) => arn);
-    return ofType(evaluation, "aws:cloudwatch/metricAlarm:MetricAlarm")
-      .filter(({ inputs }) => !topics.includes(inputs.alarmActions?.[0]) || inputs.treatMissingData !== "notBreaching")
+    return alarmsOf(evaluation)
+      .filter(
+        ({ inputs }) =>
+          !topics.includes(inputs.alarmActions?.[0]) ||
+          inputs.treatMissingData !== (mustSpeak.includes(inputs.metricName) ? "breaching" : "notBreaching"),
+      )
       .map(({ name }) => name);
   },
+
+  "every projection that falls behind rings": (evaluation) =>
+    projections
+      .filter(
+        ({ name }) =>
+          !alarmsOf(evaluation).some(
+            ({ inputs }) => inputs.metricName === "FollowerLagMs" && inputs.dimensions.projection === name,
+          ),
+      )
+      .map(({ name }) => name),
 
   "a table is paid by use, can be restored, and cannot be dropped in production": (evaluation) =>
     tables(evaluation).flatMap(({ name, inputs, options }) => [
@@ -351,7 +417,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
 
   "a token that may read records may not touch quarantine": (evaluation) =>
     ofType(evaluation, "aws:apigatewayv2/route:Route")
-      .filter(({ inputs }) => inputs.authorizationType === "JWT" && !/^GET \/v1\/records(\/|$)/.test(inputs.routeKey))
+      .filter(({ inputs }) => inputs.authorizationType === "JWT" && !isReaders(inputs.routeKey))
       .filter(({ inputs }) => !(inputs.authorizationScopes?.length > 0))
       .map(({ inputs }) => String(inputs.routeKey)),
 
@@ -368,7 +434,9 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
   "a release of any function stops at its alarms, and goes back": (evaluation) => {
     const alarms = alarmsOf(evaluation);
     const integrations = ofType(evaluation, "aws:apigatewayv2/integration:Integration");
-    return functions(evaluation).flatMap(({ arn, inputs: { name } }) => {
+    return functions(evaluation).flatMap(({ arn, inputs }) => {
+      const { name } = inputs;
+      const isApi = integrations.some((one) => String(one.inputs.integrationUri).startsWith(arn));
       const group = ofType(evaluation, "aws:codedeploy/deploymentGroup:DeploymentGroup").find(({ inputs }) =>
         name.endsWith(`-${inputs.deploymentGroupName}`),
       )?.inputs;
@@ -378,9 +446,10 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         group.alarmConfiguration?.enabled === true;
       // Of these, Lambda's own say nothing of a version that answers, and answers wrongly.
       const wanted = [
-        ...["Errors", "Throttles"],
+        ...lambdaAlarms(inputs),
         ...(mappings(evaluation).some(({ queue, fn }) => queue !== undefined && fn?.arn === arn) ? ownAlarms : []),
-        ...(integrations.some(({ inputs }) => String(inputs.integrationUri).startsWith(arn)) ? ["5xx"] : []),
+        ...(isApi ? ["5xx"] : []),
+        ...(!isApi && inputs.environment.variables.TOOLTRAIL_LOG_BUCKET ? ["LogHalted"] : []),
       ];
       return wanted
         .filter((metric) => {
@@ -392,7 +461,13 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         .map((metric) => `${name} is released whatever its ${metric}`);
     });
   },
+
+  ...logRules,
 };
+
+/** What a reader may ask, as IAM's paths. */
+const readerPaths = ["/v1/records", "/v1/records/*", "/v1/batches", "/v1/inventory/*", "/v1/emitters"];
+const isReaders = (routeKey: string): boolean => readerPaths.some((path) => matches(`GET ${path}`, routeKey));
 
 /** Everything that makes something else of an item, or nothing. PutItem is what an append is. */
 const ledgerIsClosedTo = [
@@ -405,12 +480,12 @@ const ledgerIsClosedTo = [
   "dynamodb:DeleteTable",
 ];
 
+const room = join(import.meta.dirname, "../../functions");
 /** What functions count, as their source says it. */
-const ownMetrics = [
-  ...readFileSync(join(import.meta.dirname, "../../functions/lib/handler.ts"), "utf8").matchAll(
-    /addMetric\(([^)]*), MetricUnit/g,
-  ),
-].flatMap(([, names = ""]) => [...names.matchAll(/"([A-Z]\w+)"/g)].map(([, name = ""]) => name));
+const ownMetrics = globSync("{*,lib/*}.ts", { cwd: room })
+  .map((file) => readFileSync(join(room, file), "utf8"))
+  .flatMap((source) => [...source.matchAll(/(?:addMetric\(|\[)([^();]*?), MetricUnit/g)])
+  .flatMap(([, names = ""]) => [...names.matchAll(/"([A-Z]\w+)"/g)].map(([, name = ""]) => name));
 
 interface Known {
   /** By name, sorted. Of any other set CloudWatch has no data. */
@@ -421,7 +496,10 @@ interface Known {
 
 /** What CloudWatch has, as far as an alarm may look at it. */
 const signals: { readonly [namespace: string]: Known } = {
-  tooltrail: { dimensions: "service", metrics: Object.fromEntries(ownMetrics.map((metric) => [metric, "Sum"])) },
+  tooltrail: {
+    dimensions: "service",
+    metrics: Object.fromEntries(ownMetrics.map((metric) => [metric, metric.endsWith("Ms") ? "Maximum" : "Sum"])),
+  },
   "AWS/ApiGateway": { dimensions: "ApiId", metrics: { "5xx": "Sum" } },
   "AWS/Events": { dimensions: "EventBusName,RuleName", metrics: { InvocationsFailedToBeSentToDlq: "Sum" } },
   "AWS/Lambda": { dimensions: "FunctionName", metrics: { Errors: "Sum", Throttles: "Sum", IteratorAge: "Maximum" } },
@@ -433,6 +511,7 @@ const signals: { readonly [namespace: string]: Known } = {
 
 const dimensionValues = (evaluation: Evaluation): { readonly [dimension: string]: readonly unknown[] } => ({
   service: functions(evaluation).map(({ inputs }) => inputs.environment?.variables?.POWERTOOLS_SERVICE_NAME),
+  projection: projections.map(({ name }) => name),
   FunctionName: functions(evaluation).map(({ inputs }) => inputs.name),
   QueueName: ofType(evaluation, "aws:sqs/queue:Queue").map(({ inputs }) => inputs.name),
   ApiId: ofType(evaluation, "aws:apigatewayv2/api:Api").map(({ arn }) => arn.replace(/^.*\//, "")),
@@ -443,12 +522,24 @@ const dimensionValues = (evaluation: Evaluation): { readonly [dimension: string]
 /** That no call fails by: a message that is not stored, or refused, is a call that went well. */
 const ownAlarms = ["IngestRetry", "IngestFault", "Quarantined", "IntegrityConflict"];
 
+/** Said on the quietest day. */
+const mustSpeak = ["CheckpointsPublished", "FollowerLagMs"];
+
+/** Of a function that runs so many at once, being turned away is meant. */
+const lambdaAlarms = ({ reservedConcurrentExecutions }: Resource["inputs"]): string[] =>
+  reservedConcurrentExecutions > 0 ? ["Errors"] : ["Errors", "Throttles"];
+
 /** From which number, and after how many such minutes at most. */
 const mustRing = [
   { namespace: "tooltrail", metric: "IngestRetry", above: 0, minutes: 5 },
   { namespace: "tooltrail", metric: "IngestFault", above: 0, minutes: 1 },
+  { namespace: "tooltrail", metric: "SequenceRetry", above: 0, minutes: 5 },
   { namespace: "tooltrail", metric: "Quarantined", above: 25, minutes: 5 },
   { namespace: "tooltrail", metric: "IntegrityConflict", above: 0, minutes: 1 },
+  { namespace: "tooltrail", metric: "LogHalted", above: 0, minutes: 1 },
+  { namespace: "tooltrail", metric: "WitnessFailed", above: 0, minutes: 5 },
+  { namespace: "tooltrail", metric: "EmitterGaps", above: 0, minutes: 1 },
+  { namespace: "tooltrail", metric: "CheckpointsPublished", above: 1, minutes: 20 },
   { namespace: "AWS/ApiGateway", metric: "5xx", above: 0, minutes: 1 },
   { namespace: "AWS/Events", metric: "InvocationsFailedToBeSentToDlq", above: 0, minutes: 1 },
 ];
@@ -466,12 +557,9 @@ const isNarrow = (resource: string): boolean =>
   !resource.includes("*") ||
   /^arn:aws:logs:[^*]+:log-group:[^*]+:\*$/.test(resource) ||
   /^arn:aws:lambda:[^*]+:function:[^*]+:\*$/.test(resource) ||
-  /^arn:aws:execute-api:[^*]+\/GET\/v1\/records\/\*$/.test(resource);
+  readerPaths.some((path) => resource.endsWith(`/$default/GET${path}`)) ||
+  /^arn:aws:s3:::[^*]+\/log\/(tile|staged)\/(\*\.p\/)?\*$/.test(resource);
 
-export const ofType = ({ resources }: Evaluation, type: string): Resource[] =>
-  resources.filter((resource) => resource.type === type);
-
-export const functions = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:lambda/function:Function");
 const alarmsOf = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:cloudwatch/metricAlarm:MetricAlarm");
 const tables = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:dynamodb/table:Table");
 /** Whatever functions call the ledger, and the table with a stream, even where they call it otherwise. */
@@ -496,123 +584,18 @@ const mappings = (evaluation: Evaluation): Mapping[] =>
     fn: functions(evaluation).find(({ arn }) => String(mapping.inputs.functionName).startsWith(arn)),
   }));
 
+/** Whether a queue or the API waits for its answer. */
+const isWaitedFor = (evaluation: Evaluation, name: string): boolean =>
+  mappings(evaluation).some(({ queue, fn }) => queue !== undefined && fn?.name === name) ||
+  ofType(evaluation, "aws:apigatewayv2/integration:Integration").some(({ inputs }) =>
+    functions(evaluation).some((fn) => fn.name === name && String(inputs.integrationUri).startsWith(`${fn.arn}:`)),
+  );
+
+/** Targets of rules, by the service that they call. */
+const targetsOf = (evaluation: Evaluation, service: "sqs" | "lambda"): Resource[] =>
+  ofType(evaluation, "aws:cloudwatch/eventTarget:EventTarget").filter(({ inputs }) =>
+    String(inputs.arn).startsWith(`arn:aws:${service}:`),
+  );
+
 const redriveOf = (inputs: Resource["inputs"]): { deadLetterTargetArn: string } | undefined =>
   inputs.redrivePolicy === undefined ? undefined : JSON.parse(inputs.redrivePolicy);
-
-interface Statement {
-  readonly effect: "Allow" | "Deny";
-  readonly actions: readonly string[];
-  readonly resources: readonly string[];
-  /** `Service:lambda.amazonaws.com` */
-  readonly principals: readonly string[];
-  readonly everybody: boolean;
-  readonly condition: { readonly [test: string]: { readonly [variable: string]: readonly string[] } } | undefined;
-}
-
-const list = (value: unknown): string[] => (Array.isArray(value) ? value : value === undefined ? [] : [String(value)]);
-
-function statementsOf(policy: unknown): Statement[] {
-  const { Statement } = (typeof policy === "string" ? JSON.parse(policy) : policy) as {
-    Statement: Resource["inputs"][];
-  };
-  return Statement.map(({ Effect, Action, NotAction, Resource, NotResource, Principal, Condition }) => {
-    const principals = Object.entries((Principal ?? {}) as object).flatMap(([type, identifiers]) =>
-      list(identifiers).map((identifier) => `${type}:${identifier}`),
-    );
-    return {
-      effect: Effect,
-      // What is said by what it is not is taken for everything.
-      actions: NotAction === undefined ? list(Action) : ["*"],
-      resources: NotResource === undefined ? list(Resource) : ["*"],
-      principals,
-      everybody: Principal === "*" || principals.includes("AWS:*"),
-      condition: Condition,
-    };
-  });
-}
-
-/** What identities are allowed, statement by statement: roles, and the policies that a person attaches. */
-const allPolicies = (evaluation: Evaluation): (Statement & { readonly role: string })[] =>
-  evaluation.resources
-    .flatMap(({ type, name, inputs }) => {
-      const policies: unknown[] =
-        type === "aws:iam/role:Role"
-          ? (inputs.inlinePolicies ?? []).map(({ policy }: { policy: unknown }) => policy)
-          : /^aws:iam\/(role|user|group)?[pP]olicy:/.test(type)
-            ? [inputs.policy]
-            : [];
-      return policies.flatMap((policy) => statementsOf(policy).map((statement) => ({ ...statement, role: name })));
-    })
-    .filter(({ effect }) => effect === "Allow");
-
-/** Something that is asked of AWS. */
-export interface Request {
-  readonly action: string;
-  readonly resource: string;
-  /** What conditions of policies look at. */
-  readonly context: { readonly [variable: string]: readonly string[] };
-}
-
-/** Whether a role as the stack makes it allows something: its allow statements alone, since roles of ours deny nothing. */
-export const allows = (evaluation: Evaluation, role: string, asked: Request): boolean =>
-  allPolicies(evaluation).some((statement) => statement.role === role && isAbout(statement, asked));
-
-/** Whether a table or a bus refuses something to somebody, whatever their own policies allow. */
-export const refuses = (evaluation: Evaluation, principal: string, { context, ...asked }: Request): boolean =>
-  resourcePolicies(evaluation).some(
-    (statement) =>
-      statement.effect === "Deny" &&
-      statement.everybody &&
-      isAbout(statement, { ...asked, context: { ...context, "aws:PrincipalArn": [principal] } }),
-  );
-
-const resourcePolicies = (evaluation: Evaluation): (Statement & { readonly name: string })[] =>
-  ["aws:dynamodb/resourcePolicy:ResourcePolicy", "aws:cloudwatch/eventBusPolicy:EventBusPolicy"]
-    .flatMap((type) => ofType(evaluation, type))
-    .flatMap(({ name, inputs }) => statementsOf(inputs.policy).map((statement) => ({ ...statement, name })));
-
-/** Every role, and somebody else of the account, of whom a resource refuses the wrong ones. */
-const refusals = (evaluation: Evaluation, asked: Request, isWelcome: (role: string) => boolean): string[] =>
-  [...ofType(evaluation, "aws:iam/role:Role").map(({ arn }) => arn), "arn:aws:iam::111122223333:role/somebody"]
-    .filter((principal) => refuses(evaluation, principal, asked) === isWelcome(principal))
-    .map((principal) => `${isWelcome(principal) ? "refuses" : "takes from"} ${principal}`);
-
-const isAbout = ({ actions, resources, condition }: Statement, asked: Request): boolean =>
-  actions.some((action) => matches(action, asked.action)) &&
-  resources.some((resource) => matches(resource, asked.resource)) &&
-  Object.entries(condition ?? {}).every(([test, variables]) =>
-    Object.entries(variables).every(([variable, values]) => holds(test, values, asked.context[variable] ?? [])),
-  );
-
-function holds(test: string, values: readonly string[], given: readonly string[]): boolean {
-  switch (test) {
-    case "Null":
-      return (given.length === 0) === (values[0] === "true");
-    case "StringNotEquals":
-      return !given.some((one) => values.includes(one));
-    case "ForAnyValue:StringEquals":
-      return given.some((one) => values.includes(one));
-    case "ForAllValues:StringEquals":
-      return given.every((one) => values.includes(one));
-    case "ForAllValues:StringNotEquals":
-      return !given.some((one) => values.includes(one));
-    case "ForAllValues:StringLike":
-      return given.every((one) => values.some((value) => matches(value, one)));
-    default:
-      throw new Error(`The rules do not know the condition ${test}.`);
-  }
-}
-
-export const grants = (evaluation: Evaluation): { role: string; action: string; resource: string }[] =>
-  allPolicies(evaluation).flatMap(({ role, actions, resources }) =>
-    actions.flatMap((action) => resources.map((resource) => ({ role, action, resource }))),
-  );
-
-/** IAM's wildcards, without regard to case, as IAM compares actions. */
-function matches(pattern: string, value: string): boolean {
-  const escaped = pattern
-    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".");
-  return new RegExp(`^${escaped}$`, "i").test(value);
-}

@@ -84,7 +84,11 @@ describe("release", () => {
     const created = of("deploy create-deployment").map(({ args }) => args);
     expect(created.map((args) => args[args.indexOf("--deployment-group-name") + 1]).sort()).toEqual([
       "api",
+      "follow",
       "ingest",
+      "reconcile",
+      "sequence",
+      "sign",
       "watch",
     ]);
     expect(created[0]?.[created[0].indexOf("--application-name") + 1]).toBe("tooltrail");
@@ -135,9 +139,9 @@ describe("release", () => {
     });
     expect(code).toBe(0);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
-    expect(moved).toHaveLength(3);
+    expect(moved).toHaveLength(7);
     expect(moved[0]).toContain('--name live --function-version 9 --routing-config {"AdditionalVersionWeights":{}}');
-    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(3).fill("list-deployments"));
+    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(7).fill("list-deployments"));
   });
 
   // As CodeDeploy leaves an alias during a canary: the former version, and a weight for the new one.
@@ -167,7 +171,7 @@ describe("release", () => {
     for (const { args } of of("deploy stop-deployment"))
       expect(args.join(" ")).toMatch(/d-7 --no-auto-rollback-enabled/);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
-    expect(moved).toHaveLength(3);
+    expect(moved).toHaveLength(7);
     for (const one of moved)
       expect(one).toContain('--function-version 10 --routing-config {"AdditionalVersionWeights":{}}');
     const steps = asked.map(({ args }) => args[1]);
@@ -179,7 +183,7 @@ describe("release", () => {
       ...canary,
       "deploy list-deployments": [{ deployments: [] }],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([0, 3]);
+    expect([code, of("lambda update-alias").length]).toEqual([0, 7]);
   });
 
   test("a deployment that ends while it is stopped is stopped", async () => {
@@ -188,7 +192,7 @@ describe("release", () => {
       "deploy stop-deployment": ["DeploymentAlreadyCompletedException"],
       "deploy get-deployment": [inStatus("Succeeded")],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([0, 3]);
+    expect([code, of("lambda update-alias").length]).toEqual([0, 7]);
   });
 
   test("moves the calls even where CodeDeploy cannot be stopped, and says so", async () => {
@@ -197,7 +201,7 @@ describe("release", () => {
       "deploy stop-deployment": ["AccessDenied"],
       "deploy get-deployment": [inStatus("InProgress")],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([2, 3]);
+    expect([code, of("lambda update-alias").length]).toEqual([2, 7]);
     expect(said).toContain("tooltrail: aws deploy stop-deployment: AccessDenied");
   });
 

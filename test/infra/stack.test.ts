@@ -5,7 +5,8 @@ import { keyType, ledgerTable, stateTable } from "@tooltrail/aws/tables";
 import { beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../support/requirements.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
-import { ofType, rules } from "./rules.ts";
+import { ofType } from "./policies.ts";
+import { rules } from "./rules.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -21,6 +22,17 @@ const stages = [
       TOOLTRAIL_ALARM_EMAIL: "on-call@example.com",
     },
   },
+  {
+    called: "production with a rotated key and a domain",
+    stage: "production",
+    env: {
+      TOOLTRAIL_LOG_KEY: "3",
+      TOOLTRAIL_LOG_FORMER_KEY_UNTIL: "2027-01-31T00:00:00Z",
+      TOOLTRAIL_LOG_DOMAIN: "log.example.com",
+      TOOLTRAIL_LOG_CERTIFICATE: "arn:aws:acm:us-east-1:111122223333:certificate/c",
+      TOOLTRAIL_LOG_ORIGIN: "log.example.com/audit",
+    },
+  },
   { called: "another stage", stage: "staging", env: {} },
 ];
 
@@ -34,12 +46,16 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
 
   test("has what the rules look at", () => {
     const count = (type: string): number => ofType(evaluation, type).length;
-    expect(count("aws:lambda/function:Function")).toBe(3);
-    expect(count("aws:lambda/eventSourceMapping:EventSourceMapping")).toBe(2);
+    expect(count("aws:lambda/function:Function")).toBe(7);
+    expect(count("aws:lambda/eventSourceMapping:EventSourceMapping")).toBe(3);
     expect(count("aws:sqs/queue:Queue")).toBe(3);
     expect(count("aws:dynamodb/table:Table")).toBe(2);
-    expect(count("aws:iam/role:Role")).toBe(4);
-    expect(count("aws:apigatewayv2/route:Route")).toBe(5);
+    expect(count("aws:iam/role:Role")).toBe(8);
+    expect(count("aws:apigatewayv2/route:Route")).toBe(10);
+    expect(count("aws:cloudwatch/eventTarget:EventTarget")).toBe(6);
+    expect(count("aws:s3/bucket:Bucket")).toBe(1);
+    expect(count("aws:cloudfront/distribution:Distribution")).toBe(1);
+    expect(count("aws:kms/key:Key")).toBe("TOOLTRAIL_LOG_KEY" in env ? 3 : 1);
   });
 
   test("is named so that a person can type it, and that stages do not meet", () => {
@@ -76,23 +92,92 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     });
   });
 
-  test("the rule hears everything on the bus but the pipeline", () => {
-    const [rule] = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule");
-    expect(JSON.parse(rule?.inputs.eventPattern)).toEqual({ source: [{ "anything-but": ["tooltrail.pipeline"] }] });
+  test("ingest hears everything on the bus but the pipeline; sign and follow hear what is for them", () => {
+    const heard = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
+      .filter(({ inputs }) => inputs.eventPattern !== undefined)
+      .map(({ inputs }) => [inputs.name.split("-").at(-1), JSON.parse(inputs.eventPattern)]);
+    const pipeline = ["tooltrail.pipeline"];
+    expect(Object.fromEntries(heard)).toEqual({
+      ingest: { source: [{ "anything-but": pipeline }] },
+      sign: { source: pipeline, "detail-type": ["log.sequenced"] },
+      follow: { source: pipeline, "detail-type": ["log.advanced"] },
+    });
   });
 
-  test("the stream is filtered to what must not happen", () => {
-    const filtered = ofType(evaluation, "aws:lambda/eventSourceMapping:EventSourceMapping").flatMap(
-      ({ inputs }) => inputs.filterCriteria?.filters ?? [],
+  test("sign, follow and reconcile are called by the clock, too", () => {
+    const clocks = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
+      .filter(({ inputs }) => inputs.scheduleExpression !== undefined)
+      .map(({ inputs }) => [inputs.name.split("-").at(-2), inputs.scheduleExpression, inputs.eventBusName]);
+    expect(clocks).toEqual([
+      ["sign", "rate(1 minute)", undefined],
+      ["follow", "rate(1 minute)", undefined],
+      ["reconcile", "rate(1 hour)", undefined],
+    ]);
+  });
+
+  test("watch gets from the stream what must not happen, sequence what must, for five seconds at a time", () => {
+    const streams = ofType(evaluation, "aws:lambda/eventSourceMapping:EventSourceMapping")
+      .map(({ inputs }) => inputs)
+      .filter(({ eventSourceArn }) => eventSourceArn.includes("/stream/"));
+    const filters = streams.map(({ functionName, filterCriteria }) => [
+      functionName.split(":").at(-2).split("-").at(-1),
+      filterCriteria.filters.map(({ pattern }: { pattern: string }) => JSON.parse(pattern)),
+    ]);
+    expect(Object.fromEntries(filters)).toEqual({
+      watch: [{ eventName: ["MODIFY", "REMOVE"] }],
+      sequence: [{ eventName: ["INSERT"] }],
+    });
+    expect(streams.find(({ functionName }) => functionName.includes("-sequence:"))).toMatchObject({
+      maximumBatchingWindowInSeconds: 5,
+      parallelizationFactor: 1,
+      batchSize: 500,
+    });
+  });
+
+  test("sign and follow run once at a time", () => {
+    const reserved = ofType(evaluation, "aws:lambda/function:Function")
+      .filter(({ inputs }) => inputs.reservedConcurrentExecutions === 1)
+      .map(({ inputs }) => inputs.name.split("-").at(-1));
+    expect(reserved.sort()).toEqual(["follow", "sign"]);
+  });
+
+  test("the log is called by its name, and signed by the last key, with the one before it for a stated time", () => {
+    const told = ofType(evaluation, "aws:lambda/function:Function").map(({ inputs }) => inputs.environment.variables);
+    const key = (generation: number): string | undefined =>
+      ofType(evaluation, "aws:kms/key:Key").find(({ name }) => name === `LogKey${generation}`)?.arn;
+    const rotated = "TOOLTRAIL_LOG_KEY" in env;
+    const keys = rotated ? `${key(3)},${key(2)}@2027-01-31T00:00:00Z` : key(1);
+    const origin = `tooltrail.aws/111122223333/eu-central-1/${stage === "production" ? "tooltrail" : `tooltrail-${stage}`}`;
+    expect(told.flatMap(({ TOOLTRAIL_LOG_KEYS: one }) => one ?? [])).toEqual(Array(4).fill(keys));
+    expect(new Set(told.flatMap(({ TOOLTRAIL_LOG_ORIGIN: one }) => one ?? []))).toEqual(
+      new Set([rotated ? "log.example.com/audit" : origin]),
     );
-    expect(filtered.map(({ pattern }) => JSON.parse(pattern))).toEqual([{ eventName: ["MODIFY", "REMOVE"] }]);
+    expect(evaluation.outputs.logUrl).toBe(
+      `https://${rotated ? "log.example.com" : "d111111abcdef8.cloudfront.net"}/log/`,
+    );
+  });
+
+  test("what is final is locked for seven years, and elsewhere can be removed", () => {
+    const days = ofType(evaluation, "aws:lambda/function:Function").flatMap(
+      ({ inputs }) => inputs.environment.variables.TOOLTRAIL_LOG_LOCK_DAYS ?? [],
+    );
+    expect(days).toEqual(stage === "production" ? ["2557", "2557"] : []);
+    const [bucket] = ofType(evaluation, "aws:s3/bucket:Bucket");
+    expect(bucket?.inputs.forceDestroy).toBe(stage !== "production");
   });
 
   test("the API has the routes that the app answers", () => {
     const unused = () => {
       throw new Error("not asked");
     };
-    const app = createApp({ ports: unused, audit: unused, callerOf: unused, onError: unused });
+    const app = createApp({
+      ports: unused,
+      log: unused,
+      projections: unused,
+      audit: unused,
+      callerOf: unused,
+      onError: unused,
+    });
     const answered = app.routes.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
     expect(
       ofType(evaluation, "aws:apigatewayv2/route:Route")
@@ -116,7 +201,15 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
         inputs.routeKey.split("/")[2],
         inputs.authorizationScopes,
       ]);
-      expect(Object.fromEntries(scopes)).toEqual({ records: undefined, quarantine: ["tooltrail/operate"] });
+      const operators = ["tooltrail/operate"];
+      expect(Object.fromEntries(scopes)).toEqual({
+        records: undefined,
+        batches: undefined,
+        inventory: undefined,
+        emitters: undefined,
+        quarantine: operators,
+        projections: operators,
+      });
     } else {
       expect([...types]).toEqual(["AWS_IAM"]);
       expect(authorizers).toEqual([]);
@@ -133,7 +226,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
   test("in production an alias stays until a release moves it", () => {
     const ignored = ofType(evaluation, "aws:lambda/alias:Alias").map(({ options }) => options.ignoreChanges);
     const expected = stage === "production" ? ["functionVersion", "routingConfig"] : [];
-    expect(ignored).toEqual([expected, expected, expected]);
+    expect(ignored).toEqual(Array(7).fill(expected));
   });
 
   test("alarms reach a mailbox where the stage names one", () => {
@@ -161,7 +254,21 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
       "bus",
       "emitterPolicyArn",
       "keysSecret",
+      "logBucket",
+      "logOrigin",
+      "logSite",
+      "logUrl",
       "readerPolicyArn",
     ]);
   });
 });
+
+test.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))(
+  "a stage may show its records to the world, and nothing else changes",
+  async () => {
+    const broken = await evaluate({ env: { TOOLTRAIL_LOG_PUBLIC: "entries" } }, (evaluation) =>
+      Object.entries(rules).flatMap(([, isBroken]) => isBroken(evaluation)),
+    );
+    expect(broken).toEqual(["log/tile/entries/000 is shown", "log/tile/entries/x001/067.p/9 is shown"]);
+  },
+);
