@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
 import { start } from "../chaos/processes.ts";
 import { awsEnvironment } from "../support/adapters.ts";
-import { awsServices } from "../support/aws-services.ts";
+import { awsServices, kmsKey } from "../support/aws-services.ts";
 import { source, stop } from "./processes.ts";
 
 /** A bundled function in a bare process, and what it has used of a processor. */
@@ -63,6 +63,9 @@ export async function functionEnvironment(
     TOOLTRAIL_KEYS_SECRET: "keys",
     TOOLTRAIL_BUS: "tooltrail",
     TOOLTRAIL_ACCOUNT: "000000000000",
+    TOOLTRAIL_LOG_BUCKET: "log",
+    TOOLTRAIL_LOG_ORIGIN: "example.org/log",
+    TOOLTRAIL_LOG_KEYS: kmsKey,
     POWERTOOLS_LOG_LEVEL: "INFO",
   };
   return { env, close: services.close };

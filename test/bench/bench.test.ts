@@ -30,6 +30,13 @@ const sane: { readonly [part in PartName]: readonly (readonly [name: string, lea
     ["api, bundle", 50_000, 5_000_000],
   ],
   query: [["1,000 records, one person, p99", 0.1, 5_000]],
+  log: [
+    ["sequenced, 200 batches of 50 at a time", 10, 1_000_000],
+    ["verify to a bare loop that parses, canonicalises and hashes", 0.000_1, 2],
+    ["a receipt, p99", 0.1, 5_000],
+    ["PutEvents to signed checkpoint, slowest", 0.01, 60],
+    ["KMS, an idle month", 0.05, 0.1],
+  ],
   memory: [
     ["proxy, most over 1,000 calls", 20, 1_000],
     ["pipeline, most over 1,000 calls", 20, 1_000],

@@ -14,11 +14,17 @@ import { aCaller, createTrafficEmitter, timesFrom } from "./traffic.ts";
 
 const sources = {
   empty: "test/bench/servers/empty-function.ts",
+  emptyLog: "test/bench/servers/empty-log-function.ts",
   ingest: "functions/ingest.ts",
   api: "functions/api.ts",
 } as const;
 type Name = keyof typeof sources;
-const names: readonly Name[] = ["empty", "ingest", "api"];
+const names: readonly Name[] = ["empty", "emptyLog", "ingest", "api"];
+/** Each against the one with its clients. */
+const pairs = [
+  ["ingest", "empty"],
+  ["api", "emptyLog"],
+] as const;
 const maxBundleBytes = 1_000_000;
 
 /** From the start of a process to a function's first answer, against an empty function with the same AWS clients; and the bundles' sizes. */
@@ -28,6 +34,7 @@ export const benchCold = ({ cold: { rounds } }: Scale): Promise<Figure[]> =>
     const driver = await bundleFunction("test/bench/servers/first-answer.ts", dir, "first-answer");
     const bundles = {
       empty: await bundleFunction(sources.empty, dir, "empty"),
+      emptyLog: await bundleFunction(sources.emptyLog, dir, "empty-log"),
       ingest: await bundleFunction(sources.ingest, dir, "ingest"),
       api: await bundleFunction(sources.api, dir, "api"),
     };
@@ -36,7 +43,7 @@ export const benchCold = ({ cold: { rounds } }: Scale): Promise<Figure[]> =>
     const cells: { [name in Name]: number }[] = [];
     // The first round fills the disk's cache, and does not count.
     for (let round = 0; round <= rounds; round += 1) {
-      const cell = { empty: 0, ingest: 0, api: 0 };
+      const cell = { empty: 0, emptyLog: 0, ingest: 0, api: 0 };
       for (const i of names.keys()) {
         const name = names[(i + round) % names.length] ?? "empty";
         cell[name] = await firstAnswer([driver.path, bundles[name].path, events[name]], env);
@@ -53,10 +60,10 @@ export const benchCold = ({ cold: { rounds } }: Scale): Promise<Figure[]> =>
           "ms",
         ),
       ),
-      ...(["ingest", "api"] as const).flatMap((name) => [
+      ...pairs.flatMap(([name, empty]) => [
         ofRounds(
           `${name} to empty`,
-          cells.map((cell) => cell[name] / cell.empty),
+          cells.map((cell) => cell[name] / cell[empty]),
           "x",
           { atMost: 1.3 },
         ),
@@ -89,6 +96,7 @@ async function eventsIn(dir: string): Promise<{ readonly [name in Name]: string 
   const http = { method: "GET", path: "/v1/records", protocol: "HTTP/1.1", sourceIp: "192.0.2.1", userAgent: "curl" };
   const events: { readonly [name in Name]: object } = {
     empty: {},
+    emptyLog: {},
     ingest: { Records: [{ messageId: "m", body }] },
     api: {
       version: "2.0",
@@ -112,5 +120,5 @@ async function eventsIn(dir: string): Promise<{ readonly [name in Name]: string 
     writeFileSync(file, JSON.stringify(events[name]));
     return file;
   };
-  return { empty: write("empty"), ingest: write("ingest"), api: write("api") };
+  return { empty: write("empty"), emptyLog: write("emptyLog"), ingest: write("ingest"), api: write("api") };
 }

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import type { StoredBatch } from "@tooltrail/core/ports";
 import { type CallRecord, headersHash } from "@tooltrail/format";
 import { openDatabase } from "@tooltrail/local/sqlite";
 import { sqliteLedger } from "@tooltrail/local/sqlite-ledger";
@@ -11,8 +13,15 @@ import { aCaller, createTrafficEmitter, timesFrom } from "./traffic.ts";
  * server, as proxies write them; the third is of a server that many share. Some people call a lot, most of them little.
  */
 export interface LedgerFiller {
-  /** Adds batches of 50 until there are so many records, newer than all before them; the last is `nowMs` old at most a few seconds. */
-  growTo(records: number): Promise<void>;
+  /**
+   * Adds batches of 50 until there are so many records, newer than all before them; the last is `nowMs` old at most a few seconds.
+   *
+   * @param onStored what to do with each few hundred batches, on the same database.
+   */
+  growTo(
+    records: number,
+    onStored?: (db: DatabaseSync, batches: readonly StoredBatch[]) => Promise<void>,
+  ): Promise<void>;
   /** Something of everything, for questions. */
   readonly asked: {
     readonly servers: readonly string[];
@@ -22,6 +31,7 @@ export interface LedgerFiller {
 }
 
 const recordsPerBatch = 50;
+const batchesTogether = 200;
 const people = 3_000;
 const servers = Array.from({ length: 60 }, (_, i) => `server-${i}`);
 const dayMs = 86_400_000;
@@ -35,11 +45,12 @@ export function createLedgerFiller(dir: string, samples: readonly CallRecord[], 
   const stepMs = dayMs / records;
   const firstMs = Date.now() - dayMs;
   const ids: string[] = [];
+  const waiting: StoredBatch[] = [];
   let stored = 0;
 
   return {
     asked: { servers, principals: callers.map(({ name }) => name.subject), ids },
-    async growTo(count) {
+    async growTo(count, onStored = async () => undefined) {
       const db = openDatabase(join(dir, "data"), false);
       const ledger = sqliteLedger(db);
       await sqlitePrincipals(db).put(Object.fromEntries(callers.map(({ ref, name }) => [ref, name])));
@@ -49,16 +60,13 @@ export function createLedgerFiller(dir: string, samples: readonly CallRecord[], 
         const who = random() < 2 / 3 ? [someone()] : Array.from({ length: recordsPerBatch }, someone);
         const times = timesFrom(firstMs + stored * stepMs, recordsPerBatch, stepMs).map(Math.floor);
         const { headers, sig, body } = await emitter.next(times, who);
-        await ledger.append({
-          headers,
-          sig,
-          body,
-          identity: headersHash(headers),
-          receivedAtMs: headers.lastAt,
-          account: "000000000000",
-        });
+        const identity = headersHash(headers);
+        const batch = { headers, sig, body, identity, receivedAtMs: headers.lastAt, account: "000000000000" };
+        await ledger.append(batch);
+        if (waiting.push(batch) === batchesTogether) await onStored(db, waiting.splice(0));
         if (stored % 1_000 === 0) ids.push(emitter.lastId());
       }
+      if (waiting.length > 0) await onStored(db, waiting.splice(0));
       db.close();
     },
   };

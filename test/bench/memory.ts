@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Figure, figure } from "./figures.ts";
 import { openMcpSession } from "./mcp-session.ts";
 import { detailOf, startOneMachine } from "./one-machine.ts";
 import { startTakingBus } from "./processes.ts";
 import { proxied, untilSent } from "./proxy.ts";
+import { residentMb } from "./resident.ts";
 import { sampleCalls } from "./sample-calls.ts";
 import type { Scale } from "./scale.ts";
 import { inScratch } from "./scratch.ts";
@@ -39,7 +39,7 @@ const proxyMemory = (calls: number): Promise<{ samples: Sample[]; missing: numbe
     const perStep = Math.ceil(calls / steps);
     for (let step = 1; step <= steps; step += 1) {
       await session.call(callers, perStep);
-      samples.push([perStep * step, residentMb(session.pid)]);
+      samples.push([perStep * step, residentMb(session.pid) ?? 0]);
     }
     await untilSent(join(dir, "spool"));
     await session.end();
@@ -63,22 +63,16 @@ const pipelineMemory = (calls: number): Promise<Sample[]> =>
         await pipeline.put([detailOf(await emitter.next(times, [aCaller(begun % 1_000)]))]);
         answered += 1;
         if (answered % Math.ceil(batches / steps) === 0)
-          samples.push([answered * recordsPerBatch, residentMb(pipeline.pid)]);
+          samples.push([answered * recordsPerBatch, residentMb(pipeline.pid) ?? 0]);
       }
     };
     const emitters = Array.from({ length: senders }, (_, i) => createTrafficEmitter(`server-${i}`, records));
     await Promise.all(emitters.map(sendOn));
     for (const emitter of emitters) await pipeline.untilReadable(emitter.lastId());
-    samples.push([calls, residentMb(pipeline.pid)]);
+    samples.push([calls, residentMb(pipeline.pid) ?? 0]);
     await pipeline.stop();
     return samples;
   });
-
-/** What the kernel counts as this process's, in megabytes (2^20 bytes). */
-function residentMb(pid: number): number {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) / 1_024;
-}
 
 /** Memory that grows with the calls shows in the last third against the second; the first is where the heap finds its size. */
 function figuresOf(name: string, calls: number, samples: readonly Sample[], maxMb: number): Figure[] {

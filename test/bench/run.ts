@@ -1,6 +1,7 @@
 import { benchCold } from "./cold.ts";
 import { benchCost } from "./cost.ts";
 import type { Figure } from "./figures.ts";
+import { benchLog } from "./log.ts";
 import { describeMachine, type Machine } from "./machine.ts";
 import { benchMemory } from "./memory.ts";
 import { benchPipeline } from "./pipeline.ts";
@@ -15,6 +16,7 @@ const parts = {
   cost: benchCost,
   cold: benchCold,
   query: benchQuery,
+  log: benchLog,
   memory: benchMemory,
 } as const satisfies { readonly [name: string]: Part };
 

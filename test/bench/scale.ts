@@ -9,6 +9,8 @@ export interface Scale {
   /** Ledger sizes in records, ascending, and requests of each kind. */
   readonly query: { readonly sizes: readonly number[]; readonly requests: number };
   readonly memory: { readonly calls: number };
+  /** Records in the log; checks of it; receipts asked for; events waited for, one after the other. */
+  readonly log: { readonly records: number; readonly rounds: number; readonly proofs: number; readonly waits: number };
 }
 
 export const scales = {
@@ -19,6 +21,7 @@ export const scales = {
     cold: { rounds: 20 },
     query: { sizes: [10_000, 100_000, 1_000_000], requests: 200 },
     memory: { calls: 1_000_000 },
+    log: { records: 1_000_000, rounds: 3, proofs: 400, waits: 15 },
   },
   quick: {
     proxy: { rounds: 5, calls: 2_000 },
@@ -27,6 +30,7 @@ export const scales = {
     cold: { rounds: 5 },
     query: { sizes: [10_000, 50_000], requests: 40 },
     memory: { calls: 20_000 },
+    log: { records: 50_000, rounds: 3, proofs: 100, waits: 5 },
   },
   /** For the test that every part still runs. Its figures mean nothing. */
   tiny: {
@@ -36,5 +40,6 @@ export const scales = {
     cold: { rounds: 1 },
     query: { sizes: [500, 1_000], requests: 4 },
     memory: { calls: 1_000 },
+    log: { records: 1_000, rounds: 1, proofs: 10, waits: 1 },
   },
 } as const satisfies { readonly [name: string]: Scale };
