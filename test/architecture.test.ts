@@ -5,15 +5,26 @@ import { describe, expect, test } from "vitest";
 /** Who may import which of ours: DESIGN section 5, as data. Of `functions`, no file loads both adapter sets. */
 const mayImport: { readonly [room: string]: readonly string[] } = {
   format: [],
-  core: ["format", "format/schema"],
-  aws: ["core", "format", "format/keys"],
-  local: ["core", "format", "format/keys"],
-  api: ["core", "format"],
+  core: ["format", "format/log", "format/schema"],
+  aws: ["core", "format", "format/keys", "format/log"],
+  local: ["core", "format", "format/keys", "format/log"],
+  api: ["core", "format", "format/log"],
   emitter: ["format", "format/keys"],
   proxy: ["emitter", "emitter/settings", "format"],
-  cli: ["core", "format", "format/keys", "proxy", "api/types", "proxy/settings"],
-  functions: ["core", "api", "format", "format/keys", "aws", "local"],
-  stacks: ["format"],
+  // The ledger of one machine is read where it lies, when a stopped pipeline's folder is verified; nothing else of local is.
+  cli: [
+    "core",
+    "format",
+    "format/keys",
+    "format/log",
+    "proxy",
+    "api/types",
+    "proxy/settings",
+    "local/sqlite-ledger",
+    "local/sqlite-batch-index",
+  ],
+  functions: ["core", "api", "format", "format/keys", "format/log", "aws", "local"],
+  stacks: ["format", "format/log"],
 };
 
 /** Rooms that decide and do not act. What the world gives comes in through ports. */
@@ -24,6 +35,9 @@ const allowedBuiltins: { readonly [room: string]: readonly string[] } = {
 };
 /** The one file of format that reads files: a subpath of its own, so that nobody gets it without asking. */
 const keyFiles = "packages/format/src/keys.ts";
+/** A browser reads the log too, so what is of Node there has a stand-in under the same `#name`. */
+const forBrowsers = "packages/format/src/log/";
+const standsIn = "packages/format/src/log/sha256-node.ts";
 /** Rooms that are no package. */
 const outside = ["functions", "stacks"];
 const awsTypes = ["functions", "local"];
@@ -96,6 +110,14 @@ describe.each(sources)("$file", ({ room, file, text, imports }) => {
   if (builtins && file !== keyFiles) {
     test("does no I/O", () => {
       expect(imports.filter((name) => isBuiltin(name) && !builtins.includes(name))).toEqual([]);
+    });
+  }
+
+  if (file.startsWith(forBrowsers) && file !== standsIn) {
+    test("runs in a browser, types apart", () => {
+      expect(imports.filter(isBuiltin)).toEqual([]);
+      expect(text.match(/^import (?!type ).*from "\.\.\//m)).toBeNull();
+      expect(text).not.toMatch(/\bBuffer\b|\bprocess\./);
     });
   }
 

@@ -18,6 +18,9 @@ const shown: readonly RegExp[] = [
   /"FailedEntryCount":0[\s\S]*refund +ok +48\.2 +ada/,
   /qua_[a-z2-7]{26} \S+ invalid: detail\.outcome/,
   /(?=[\s\S]*records\.query)(?=[\s\S]*quarantine\.list)/,
+  /^Sound: tooltrail\.local\/\w+ at http/m,
+  /refund/,
+  /(?=[\s\S]*echo)(?=[\s\S]*refund)/,
 ];
 
 describe("the README", () => {
@@ -55,14 +58,14 @@ describe("the README", () => {
   });
 
   test("names every flag of its commands", async () => {
-    for (const command of ["proxy", "records"]) {
+    for (const command of ["proxy", "records", "record", "verify", "witness", "inventory", "emitters"]) {
       const { stdout } = await tooltrail(place, pipeline.endpoint, command, "--help");
-      const row = readme.split("\n").find((line) => line.startsWith(`| \`npx tooltrail ${command}`)) ?? "";
+      const rows = readme.split("\n").filter((line) => line.startsWith(`| \`npx tooltrail ${command} `));
       const flags = [...stdout.matchAll(/^ +\[?(--[a-z-]+)/gm)]
         .map(([, flag = ""]) => flag)
-        .filter((flag) => !["--help", "--data"].includes(flag));
-      expect(flags.length).toBeGreaterThan(3);
-      expect(flags.filter((flag) => !row.includes(flag))).toEqual([]);
+        .filter((flag) => !["--help", "--data", "--json"].includes(flag));
+      expect(flags.length).toBeGreaterThan(0);
+      expect(flags.filter((flag) => !rows.some((row) => row.includes(flag)))).toEqual([]);
     }
   });
 
