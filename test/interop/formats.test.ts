@@ -48,6 +48,8 @@ const records: readonly RecordView[] = [
   aView({ outcome: { class: "unknown", reason: "emitter_died" } }),
   aView({ outcome: { class: "input_required" }, final: false }),
   aView({ durationUs: Number.MAX_SAFE_INTEGER }),
+  aView({ decision: { effect: "allow", policyVersion: "7" } }),
+  aView({ decision: { effect: "require_approval", rule: "r1", policyVersion: "7", approver: `p_${"a".repeat(26)}` } }),
   aView({ links: { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, requestId: "7", sessionId: "s" } }),
 ];
 
@@ -61,14 +63,17 @@ describe.skipIf(!there)("exported records are read by others", () => {
       params: { limit: "1" },
     } as unknown as RecordView;
     const events = readBack("ocsf", [...records, { ...begun, kind: "intent" } as unknown as RecordView, control]);
-    expect(events.map(({ status_id }) => status_id)).toEqual([1, 2, 2, 2, 0, 99, 1, 1, 0, 0]);
+    expect(events.map(({ status_id }) => status_id)).toEqual([1, 2, 2, 2, 0, 99, 1, 1, 1, 1, 0, 0]);
     expect(events[1]).toMatchObject({
       api: { operation: "echo", service: { name: "files" }, response: { code: 429 } },
       actor: { user: { uid: expect.stringMatching(/^p_/), name: "os:ada@workstation" } },
       status_detail: "rate_limited",
       duration: 12,
     });
-    expect(events[7]).toMatchObject({
+    expect(events[8]).toMatchObject({
+      actor: { authorizations: [{ decision: "require_approval", policy: { uid: "r1", version: "7" } }] },
+    });
+    expect(events[9]).toMatchObject({
       trace: { uid: "a".repeat(32), span: { parent_uid: "b".repeat(16) } },
       actor: { session: { uid: "s" } },
     });
@@ -89,11 +94,13 @@ describe.skipIf(!there)("exported records are read by others", () => {
       undefined,
       undefined,
       undefined,
+      undefined,
+      undefined,
     ]);
     expect(spans.map((span) => span?.status.code)).toEqual(
       errorTypes.map((type) => (type === undefined ? undefined : "STATUS_CODE_ERROR")),
     );
-    expect(spans[7]?.attributes).toEqual(
+    expect(spans[9]?.attributes).toEqual(
       expect.arrayContaining([
         { key: "mcp.method.name", value: { stringValue: "tools/call" } },
         { key: "gen_ai.operation.name", value: { stringValue: "execute_tool" } },
@@ -103,7 +110,7 @@ describe.skipIf(!there)("exported records are read by others", () => {
       ]),
     );
     // Protobuf's JSON has bytes in base64, where OTLP has hex: the same text, read by two alphabets.
-    expect(spans[7]).toMatchObject({ name: "tools/call echo", traceId: "a".repeat(32), parentSpanId: "b".repeat(16) });
+    expect(spans[9]).toMatchObject({ name: "tools/call echo", traceId: "a".repeat(32), parentSpanId: "b".repeat(16) });
   });
 });
 

@@ -6,6 +6,7 @@ import {
   bodyLines,
   type ControlRecord,
   canonical,
+  detailTypes,
   type Envelope,
   headersHash,
   recordSchema,
@@ -23,6 +24,9 @@ const deep = (levels: number): Shape => {
   for (let i = 0; i < levels; i += 1) shape = [shape];
   return shape;
 };
+
+const aScoreMessage = (detail: unknown, more: { id?: string; source?: string; time?: string } = {}): string =>
+  aMessage(detail, { source: "harness", ...more, detailType: detailTypes.score });
 
 const aControl = (): ControlRecord => ({
   schema: recordSchema,
@@ -42,6 +46,7 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
   afterEach(() => ports.close());
 
   const calls = async () => (await queryRecords(ports, { kind: "call" }, { limit: 100 })).records;
+  const scores = async () => (await queryRecords(ports, { kind: "score" }, { limit: 100 })).records;
   const quarantined = () => ports.quarantine.list({ limit: 100 });
 
   describe("a signed batch", () => {
@@ -135,7 +140,7 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       [
         "an unknown detail-type",
         "unknown_type",
-        /"MCP tool call" is none/,
+        /"MCP tool call" is none .* "MCP Tool Call" or "MCP Tool Score"/,
         async () => aMessage({}, { detailType: "MCP tool call" }),
       ],
       [
@@ -289,6 +294,56 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
         /^detail\.at/,
         async () => aPlainMessage({ server: "s", tool: "t", outcome: "ok", at: "1969-01-01T00:00:00Z" }),
       ],
+      [
+        "a plain event with attempt 0",
+        "invalid",
+        /^detail\.attempt: /,
+        async () => aPlainMessage({ server: "s", tool: "t", outcome: "ok", attempt: 0 }),
+      ],
+      [
+        "a plain event with an unknown effect of its decision",
+        "invalid",
+        /^detail\.decision\.effect: /,
+        async () => aPlainMessage({ server: "s", tool: "t", outcome: "ok", decision: { effect: "maybe" } }),
+      ],
+      [
+        "a plain event that names an approver",
+        "invalid",
+        /^detail\.decision: .*approver/,
+        async () =>
+          aPlainMessage({ server: "s", tool: "t", outcome: "ok", decision: { effect: "allow", approver: "ada" } }),
+      ],
+      [
+        "a score of more than 1000",
+        "invalid",
+        /^detail\.scorePermille: /,
+        async () => aScoreMessage({ server: "s", tool: "t", suite: "golden", scorePermille: 1_001 }),
+      ],
+      [
+        "a score as a fraction",
+        "invalid",
+        /^detail\.scorePermille: /,
+        async () => aScoreMessage({ server: "s", tool: "t", suite: "golden", scorePermille: 0.87 }),
+      ],
+      [
+        "a score without a suite",
+        "invalid",
+        /^detail\.suite: /,
+        async () => aScoreMessage({ server: "s", tool: "t", scorePermille: 870 }),
+      ],
+      [
+        "a score that names somebody",
+        "invalid",
+        /^detail: .*principal/,
+        async () => aScoreMessage({ server: "s", tool: "t", suite: "golden", scorePermille: 870, principal: "ada" }),
+      ],
+      [
+        "a score from the far future",
+        "times_wrong",
+        /^at: /,
+        async () =>
+          aScoreMessage({ server: "s", tool: "t", suite: "golden", scorePermille: 1, at: "2031-01-01T00:00:00Z" }),
+      ],
     ];
 
     test.each(cases)(
@@ -299,7 +354,7 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
         const entries = await quarantined();
         expect(entries).toMatchObject([{ reason, body: message }]);
         expect(entries[0]?.detail).toMatch(detail);
-        expect(await calls()).toEqual([]);
+        expect([...(await calls()), ...(await scores())]).toEqual([]);
         await ingest(ports, message);
         expect(await quarantined()).toEqual(entries);
       },
@@ -439,6 +494,92 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       await ingest(ports, aPlainMessage({ ...said, at }));
       expect((await calls())[0]?.at).toBe(ms);
     });
+
+    test("says which attempt it is, whether it is the last, and what was decided", async () => {
+      const decision = { effect: "deny", rule: "refunds-under-100", policyVersion: "7" };
+      await ingest(ports, aPlainMessage({ ...said, id: "r1-1", outcome: "timeout", final: false }));
+      await ingest(ports, aPlainMessage({ ...said, id: "r1-2", attempt: 2, outcome: "input_required", decision }));
+      await ingest(ports, aPlainMessage({ ...said, id: "r1-3", attempt: 3, outcome: "input_required", final: true }));
+      const seen = (await calls()).map((call) => call.kind === "call" && [call.attempt, call.final, call.decision]);
+      expect(seen.sort()).toEqual([
+        [1, false, undefined],
+        [2, false, decision],
+        [3, true, undefined],
+      ]);
+    });
+  });
+
+  describe("a plain score", () => {
+    const said = {
+      server: "billing",
+      version: "2",
+      environment: "production",
+      tool: "refund",
+      suite: "golden",
+      scorePermille: 870,
+      case: "partial-refund",
+      runId: "nightly-1",
+    } as const;
+
+    test("becomes one unsigned record about nobody", async () => {
+      expect(await ingest(ports, aScoreMessage(said))).toMatchObject({ outcome: "stored" });
+      const [score, ...more] = await scores();
+      expect(more).toEqual([]);
+      expect(score).toMatchObject({
+        kind: "score",
+        sealed: false,
+        at: Date.parse("2026-11-22T23:00:00Z"),
+        server: { id: "billing", version: "2", environment: "production" },
+        tool: "refund",
+        suite: "golden",
+        scorePermille: 870,
+        case: "partial-refund",
+        runId: "nightly-1",
+      });
+      expect(score).not.toHaveProperty("principal");
+      expect(await readRecord(ports, score?.id ?? "")).toEqual(score);
+      expect(await calls()).toEqual([]);
+    });
+
+    test.each([
+      [
+        "the same EventBridge event delivered three times",
+        [{ id: "e1" }, { id: "e1" }, { id: "e1" }].map((more) => aScoreMessage(said, more)),
+        1,
+      ],
+      [
+        "a harness's retry with its own id, later",
+        ["2026-11-22T23:00:00Z", "2026-11-22T23:00:09Z"].map((time) => aScoreMessage({ ...said, id: "r1" }, { time })),
+        1,
+      ],
+      ["two scores without an id", [aScoreMessage(said), aScoreMessage(said)], 2],
+      ["the same id from two sources", ["a", "b"].map((source) => aScoreMessage({ ...said, id: "r1" }, { source })), 2],
+    ])("%s", async (_name, messages, stored) => {
+      for (const message of messages) await ingest(ports, message);
+      expect(await scores()).toHaveLength(stored);
+      expect(await quarantined()).toEqual([]);
+    });
+
+    test("with the same id and another score is a conflict", async () => {
+      await ingest(ports, aScoreMessage({ ...said, id: "r1" }));
+      expect(await ingest(ports, aScoreMessage({ ...said, id: "r1", scorePermille: 990 }))).toMatchObject({
+        reason: "conflict",
+      });
+      expect(await scores()).toMatchObject([{ scorePermille: 870 }]);
+    });
+
+    test("is found by its tool, its server and its time", async () => {
+      await ingest(ports, aScoreMessage({ ...said, at: 1_700_000_000_000 }));
+      await ingest(ports, aScoreMessage({ ...said, tool: "charge" }));
+      const found = async (filter: object) =>
+        (await queryRecords(ports, { kind: "score", ...filter }, { limit: 10 })).records.map(
+          (r) => "tool" in r && r.tool,
+        );
+      expect(await found({ tool: "refund" })).toEqual(["refund"]);
+      expect(await found({ server: "billing" })).toEqual(["charge", "refund"]);
+      expect(await found({ sinceMs: 1_700_000_000_001 })).toEqual(["charge"]);
+      expect(await found({ server: "files" })).toEqual([]);
+    });
   });
 
   test("a quarantined message that has become valid is stored when it is ingested again", async () => {
@@ -446,6 +587,19 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
     await ports.quarantine.put({ id: "qua_x", reason: "poison", detail: "", body: message, receivedAtMs: 1 });
     const entry = await ports.quarantine.read("qua_x");
     expect(await ingest(ports, entry?.body ?? "")).toMatchObject({ outcome: "stored" });
+  });
+
+  test("an approver's name is kept as the principal's is", async () => {
+    const approver = `p_${"b".repeat(26)}`;
+    const records = [aCall({ decision: { effect: "require_approval", rule: "writes", approver } })];
+    const names = {
+      [approver]: { issuer: "os", subject: "grace" },
+      [`p_${"c".repeat(26)}`]: { issuer: "", subject: "eve" },
+    };
+    await ingest(ports, aMessage(await anEnvelope({ records, sides: { principals: names } })));
+    expect(await calls()).toMatchObject([{ decision: { effect: "require_approval", approver } }]);
+    expect(await ports.principals.refsOf("grace")).toEqual([approver]);
+    expect(await ports.principals.refsOf("eve")).toEqual([]);
   });
 
   test("every fault of every method of every port: the next attempt makes it good, once", async () => {

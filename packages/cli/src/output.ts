@@ -62,9 +62,14 @@ const csvColumns: readonly {
   { name: "attempt", of: (r) => ("attempt" in r ? r.attempt : "") },
   { name: "final", of: (r) => ("final" in r ? r.final : "") },
   { name: "sealed", of: (r) => r.sealed },
+  { name: "suite", of: (r) => ("suite" in r ? r.suite : "") },
+  { name: "case", of: (r) => ("case" in r ? r.case : "") },
+  { name: "runId", of: (r) => ("runId" in r ? r.runId : "") },
+  { name: "scorePermille", of: (r) => ("scorePermille" in r ? r.scorePermille : "") },
 ];
 
 const outcome = (r: RecordView): string => {
+  if (r.kind === "score") return `${r.scorePermille}‰`;
   if (!("outcome" in r)) return "";
   const { class: layer, reason } = r.outcome;
   return reason === undefined ? layer : `${layer}/${reason}`;

@@ -46,7 +46,7 @@ export const recordsCommand = buildCommand<RecordsFlags, [], CommandContext>({
       principal: filter("who called: a pseudonym (p_…) or a subject", "WHO"),
       outcome: filter("a class (ok, tool_error, …) or a reason (unknown_tool, …)", "WORD"),
       trace: filter("a W3C trace id, or a traceparent", "ID"),
-      kind: filter("call (the default), intent, definition, lifecycle or control", "KIND"),
+      kind: filter("call (the default), intent, definition, lifecycle, control or score", "KIND"),
       since: filter("from this time on: 2026-01-31T12:00:00Z, or 15m, 24h, 7d ago", "TIME"),
       until: filter("before this time", "TIME"),
       limit: {

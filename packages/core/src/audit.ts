@@ -13,7 +13,8 @@ import {
   seal,
 } from "@tooltrail/format";
 import { AppError } from "./errors.ts";
-import { type BusEvent, ingest, ownServer } from "./ingest.ts";
+import { type BusEvent, ingest } from "./ingest.ts";
+import { ownServer } from "./own-server.ts";
 import type { Ports } from "./ports.ts";
 
 /** Who uses tooltrail itself, as the boundary knows them. */

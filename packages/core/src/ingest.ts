@@ -15,7 +15,8 @@ import {
   type Sides,
 } from "@tooltrail/format";
 import { envelope as envelopeSchema, record as recordSchema } from "@tooltrail/format/schema";
-import { plainBatch } from "./plain.ts";
+import { ownServer } from "./own-server.ts";
+import { plainCallBatch, plainScoreBatch } from "./plain.ts";
 import type { Ports, StoredBatch, Surroundings } from "./ports.ts";
 
 /** An EventBridge event as a queue delivers it. */
@@ -123,11 +124,13 @@ async function accept(ports: Ports, body: string): Promise<Accepted | Refusal> {
     case detailTypes.batch:
       return acceptBatch(ports, event);
     case detailTypes.plain:
-      return plainBatch(ports.surroundings, event);
+      return plainCallBatch(ports.surroundings, event);
+    case detailTypes.score:
+      return plainScoreBatch(ports.surroundings, event);
     default:
       return {
         reason: "unknown_type",
-        detail: `detail-type: "${event["detail-type"]}" is none that is known here. Use "${detailTypes.plain}".`,
+        detail: `detail-type: "${event["detail-type"]}" is none that is known here. Use "${detailTypes.plain}" or "${detailTypes.score}".`,
       };
   }
 }
@@ -208,14 +211,16 @@ function checkRecords(
   return { reason: "times_wrong", detail: `headers: the records lie more than ${maxBatchSpanMs} ms apart.` };
 }
 
-/** The names of those that the records are about. What else a batch names is nobody's business, and is not kept. */
+/** The names of those that the records are about, or who approved them. What else a batch names is nobody's business, and is not kept. */
 function namesIn({ principals }: Sides, records: readonly unknown[]): Sides {
-  const refs = new Set((records as AuditRecord[]).map((record) => ("principal" in record ? record.principal.ref : "")));
+  const refs = new Set(
+    (records as AuditRecord[]).flatMap((record) => [
+      "principal" in record ? record.principal.ref : "",
+      ("decision" in record && record.decision?.approver) || "",
+    ]),
+  );
   return { principals: Object.fromEntries(Object.entries(principals).filter(([ref]) => refs.has(ref))) };
 }
-
-/** The server that tooltrail's own records are about. */
-export const ownServer = "tooltrail";
 
 /** What tooltrail says of itself counts as proof of who has been looking: nobody else may say it. */
 function checkAuthority(

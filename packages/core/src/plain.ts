@@ -1,9 +1,12 @@
 import {
+  type AuditRecord,
   type CallRecord,
   callId,
+  type Decision,
   keyedDigest,
   type Outcome,
   type PlainEvent,
+  type PlainScore,
   type Principal,
   type PrincipalName,
   pack,
@@ -11,12 +14,67 @@ import {
   pseudonym,
   recordLine,
   recordSchema,
+  type ScoreRecord,
+  type Sides,
   sha256,
 } from "@tooltrail/format";
-import { plainEvent } from "@tooltrail/format/schema";
+import { plainEvent, plainScore } from "@tooltrail/format/schema";
 import { given } from "./given.ts";
 import { type Accepted, type BusEvent, invalid, type Refusal, tooFarAhead } from "./ingest.ts";
 import type { Surroundings } from "./ports.ts";
+
+/** A call that a plain event reports, as a batch of one. */
+export async function plainCallBatch(surroundings: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
+  const parsed = plainEvent.safeParse(event.detail);
+  if (!parsed.success) return invalid("detail", parsed.error);
+  const said: PlainEvent = parsed.data;
+  const { principal, names } = principalOf(surroundings.digestKey, said.principal);
+  const outcome = outcomeOf(said.outcome);
+  const links = given({ requestId: said.requestId, traceparent: said.traceparent, sessionId: said.sessionId });
+  const record = ({ at, emitter }: Place): CallRecord => ({
+    schema: recordSchema,
+    kind: "call",
+    at,
+    callId: callId(Buffer.from(sha256(emitter), "hex")),
+    attempt: said.attempt ?? 1,
+    final: said.final ?? outcome.class !== "input_required",
+    principal,
+    tool: said.tool,
+    outcome,
+    ...given({ durationUs: said.durationUs, tenant: said.tenant }),
+    ...(said.client && { client: { name: said.client.name, ...given({ version: said.client.version }) } }),
+    ...(said.decision && { decision: decisionOf(said.decision) }),
+    ...(Object.keys(links).length > 0 && { links }),
+  });
+  return batchOfOne(surroundings, event, said, { record, names });
+}
+
+/** A score that a plain event reports, as a batch of one. It is about a tool, and names nobody. */
+export async function plainScoreBatch(surroundings: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
+  const parsed = plainScore.safeParse(event.detail);
+  if (!parsed.success) return invalid("detail", parsed.error);
+  const said: PlainScore = parsed.data;
+  const { tool, suite, scorePermille } = said;
+  const record = ({ at }: Place): ScoreRecord => ({
+    schema: recordSchema,
+    kind: "score",
+    at,
+    tool,
+    suite,
+    scorePermille,
+    ...given({ case: said.case, runId: said.runId }),
+  });
+  return batchOfOne(surroundings, event, said, { record, names: {} });
+}
+
+/** What every plain event says, whatever it reports. */
+type Said = Pick<PlainScore, "server" | "version" | "environment" | "id" | "at">;
+
+/** Where its record will lie. `at` in milliseconds. */
+interface Place {
+  readonly at: number;
+  readonly emitter: string;
+}
 
 /**
  * Makes a batch of one of a plain event. Nobody signed it, and nobody but the bus vouches for it, so it says so.
@@ -25,11 +83,13 @@ import type { Surroundings } from "./ports.ts";
  * producer's own words (`identity`), not by the bus's id or time, which a producer's retry changes. The digest is keyed: the words hold
  * a name.
  */
-export async function plainBatch(surroundings: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
+async function batchOfOne(
+  surroundings: Surroundings,
+  event: BusEvent,
+  said: Said,
+  { record, names }: { record(place: Place): AuditRecord; readonly names: Sides["principals"] },
+): Promise<Accepted | Refusal> {
   const { digestKey, formerDigestKeys, now } = surroundings;
-  const parsed = plainEvent.safeParse(event.detail);
-  if (!parsed.success) return invalid("detail", parsed.error);
-  const said: PlainEvent = parsed.data;
   const at = said.at === undefined ? Date.parse(event.time) : toMs(said.at);
   if (!Number.isSafeInteger(at) || at < 0) {
     return { reason: "invalid", detail: "detail.at: not a time after 1970; nor does the event's own time help." };
@@ -38,24 +98,7 @@ export async function plainBatch(surroundings: Surroundings, event: BusEvent): P
   if (ahead) return ahead;
 
   const emitter = plainEmitterId(event.account, event.source, said.id ?? event.id);
-  const { principal, names } = principalOf(digestKey, said.principal);
-  const outcome = outcomeOf(said.outcome);
-  const links = given({ requestId: said.requestId, traceparent: said.traceparent, sessionId: said.sessionId });
-  const record: CallRecord = {
-    schema: recordSchema,
-    kind: "call",
-    at,
-    callId: callId(Buffer.from(sha256(emitter), "hex")),
-    attempt: 1,
-    final: outcome.class !== "input_required",
-    principal,
-    tool: said.tool,
-    outcome,
-    ...given({ durationUs: said.durationUs, tenant: said.tenant }),
-    ...(said.client && { client: { name: said.client.name, ...given({ version: said.client.version }) } }),
-    ...(Object.keys(links).length > 0 && { links }),
-  };
-  const body = await pack([recordLine(record)]);
+  const body = await pack([recordLine(record({ at, emitter }))]);
   return {
     batch: {
       headers: {
@@ -96,4 +139,8 @@ function principalOf(
 function outcomeOf(said: PlainEvent["outcome"]): Outcome {
   if (typeof said === "string") return { class: said };
   return { class: said.class, ...given({ reason: said.reason, code: said.code }) };
+}
+
+function decisionOf({ effect, rule, policyVersion }: NonNullable<PlainEvent["decision"]>): Decision {
+  return { effect, ...given({ rule, policyVersion }) };
 }

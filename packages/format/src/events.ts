@@ -1,7 +1,7 @@
 /** Names on the bus. A stack, an emitter and the one-machine bus must agree on them. */
 export const busName = "tooltrail";
 export const eventSource = "tooltrail";
-export const detailTypes = { batch: "tooltrail.batch/1", plain: "MCP Tool Call" } as const;
+export const detailTypes = { batch: "tooltrail.batch/1", plain: "MCP Tool Call", score: "MCP Tool Score" } as const;
 
 /** The source of what the pipeline itself says on the bus. Its own rule does not listen to it. */
 export const pipelineSource = "tooltrail.pipeline";
@@ -15,6 +15,12 @@ export const pipelineSource = "tooltrail.pipeline";
  * `log.witness.missed`: a checkpoint is published without the signature of a configured witness, which was asked, and gave none now or before.
  * `emitter.gap`: batches that an emitter has numbered have not come for 15 minutes (`open`), or have come after all (`closed`).
  * `emitter.silent`: an emitter that has not said that it stops has said nothing for 15 minutes.
+ * `counters.advanced`: the counters hold calls that went badly, `bad` of them since they began: there may be something to evaluate.
+ * `slo.burn.started`, `slo.burn.updated`, `slo.burn.cleared`: a budget burns too fast by one of its rules, still does, or does no more, because it
+ * has `recovered`, or because its rule or its objective was `removed`.
+ * `slo.data.degraded`: what objectives are computed from is late (`behind`), absent (`no_data`), without an end (`unknown_outcomes`) or lost
+ * (`records_lost`), so that what they say is not to be relied on (`started`), or is again (`cleared`). Without `slo` it holds for all of them.
+ * `detector.fired`: something that no objective measures is not as it was `expected` to be.
  */
 export type PipelineEvent =
   | {
@@ -73,4 +79,69 @@ export type PipelineEvent =
       readonly server: string;
       readonly lastSeq: number;
       readonly lastReceivedAt: number;
-    };
+    }
+  | { readonly type: "counters.advanced"; readonly bad: number }
+  | (Burn & { readonly type: "slo.burn.started" | "slo.burn.updated"; readonly burners: Burners })
+  | (Burn & { readonly type: "slo.burn.cleared"; readonly why: "recovered" | "removed" })
+  | {
+      readonly type: "slo.data.degraded";
+      readonly state: "started" | "cleared";
+      readonly slo?: string;
+      readonly what: "behind" | "no_data" | "unknown_outcomes" | "records_lost";
+      /** Milliseconds, of the evaluation. */
+      readonly at: number;
+      readonly detail: string;
+    }
+  | (Selected & {
+      readonly type: "detector.fired";
+      readonly detector: string;
+      readonly severity: Severity;
+      /** Milliseconds, of the evaluation. */
+      readonly at: number;
+      /** All three in the detector's own unit: what it saw, what it would have taken for normal, and from where on it fires. */
+      readonly observed: number;
+      readonly expected: number;
+      readonly threshold: number;
+      /** How many calls, or scores, `observed` is made of. */
+      readonly sample: number;
+      readonly detail: string;
+    });
+
+type Severity = "page" | "ticket";
+
+/** Whose calls: the selector's patterns. Absent: whatever it is. Empty: what has none, such as a server without an environment. */
+interface Selected {
+  readonly environment?: string;
+  readonly server?: string;
+  readonly version?: string;
+  readonly tool?: string;
+}
+
+/** One rule of one objective at one evaluation. Unlike those of records, these numbers may be fractions: they are said, not hashed. */
+interface Burn extends Selected {
+  readonly slo: string;
+  readonly rule: string;
+  readonly severity: Severity;
+  readonly sli: "availability" | "latency" | "freshness" | "quality" | "schema";
+  /** Both in milliseconds: of the evaluation, and of the one that said `slo.burn.started`. */
+  readonly at: number;
+  readonly startedAt: number;
+  /** Over the rule's long and its short window: so many times as fast as would spend the budget just at the period's end. */
+  readonly burnLong: number;
+  readonly burnShort: number;
+  readonly longMinutes: number;
+  readonly shortMinutes: number;
+  /** Of the period's budget: 1 is all of it, more is overspent. */
+  readonly budgetSpent: number;
+}
+
+/** Where the bad calls come from, worst first, at most five of each. Principals by pseudonym. */
+interface Burners {
+  readonly tools: readonly Burner[];
+  readonly versions: readonly Burner[];
+  readonly principals: readonly Burner[];
+}
+interface Burner {
+  readonly name: string;
+  readonly bad: number;
+}

@@ -32,13 +32,16 @@ export {
 } from "./ids.ts";
 export { isLoopback } from "./loopback.ts";
 export type { PlainEvent } from "./plain-event.ts";
+export type { PlainScore } from "./plain-score.ts";
 export {
   type Annotations,
   type AuditRecord,
   type CallRecord,
   type Client,
   type ControlRecord,
+  type Decision,
   type DefinitionRecord,
+  decisionEffects,
   type IntentRecord,
   type LifecycleRecord,
   type Links,
@@ -54,6 +57,7 @@ export {
   type RecordKind,
   recordKinds,
   recordSchema,
+  type ScoreRecord,
   type Sealed,
   type ServerRef,
   type Shape,

@@ -1,10 +1,13 @@
-import type { OutcomeClass, OutcomeReason } from "./record.ts";
+import type { Decision, OutcomeClass, OutcomeReason } from "./record.ts";
 
 /**
  * One call as anything that can call PutEvents may report it: detail-type `MCP Tool Call`, any source, any language.
  *
  * `id` makes it idempotent: the same source and id is stored once. Without it the EventBridge event id is taken, so a producer's own
  * retry is then a second call. Times are an ISO 8601 text or integer milliseconds. A principal is a subject, or issuer and subject.
+ *
+ * A producer that tries a call several times reports each try with its `attempt` (1 unless said), its own `id`, and `final: false` for all but
+ * the last: what is not final counts as an attempt, not as a call. Unless said, all but `input_required` is final.
  */
 export interface PlainEvent {
   readonly server: string;
@@ -23,4 +26,9 @@ export interface PlainEvent {
   readonly requestId?: string | undefined;
   readonly tenant?: string | undefined;
   readonly client?: { name: string; version?: string | undefined } | undefined;
+  readonly attempt?: number | undefined;
+  readonly final?: boolean | undefined;
+  readonly decision?:
+    | { effect: Decision["effect"]; rule?: string | undefined; policyVersion?: string | undefined }
+    | undefined;
 }

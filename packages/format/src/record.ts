@@ -103,6 +103,16 @@ export interface Annotations {
   readonly openWorldHint?: boolean;
 }
 
+export const decisionEffects = ["allow", "deny", "require_approval", "not_evaluated"] as const;
+
+/** What a policy said of the call before it ran. `approver` is the pseudonym of who let it go on, where the effect was `require_approval`. */
+export interface Decision {
+  readonly effect: (typeof decisionEffects)[number];
+  readonly rule?: string;
+  readonly policyVersion?: string;
+  readonly approver?: string;
+}
+
 interface Fact {
   readonly schema: typeof recordSchema;
   /** When the fact was known: for a call its end, so `at - durationUs / 1000` is its beginning. */
@@ -122,6 +132,7 @@ interface Call extends Fact {
   readonly annotations?: Annotations;
   readonly args?: Sealed;
   readonly links?: Links;
+  readonly decision?: Decision;
 }
 
 /** A tool call's outcome. Only the record marked `final` counts: one logical call has exactly one. */
@@ -172,9 +183,30 @@ export interface ControlRecord extends Fact {
   readonly params: { readonly [name: string]: string };
 }
 
-export type AuditRecord = CallRecord | IntentRecord | DefinitionRecord | LifecycleRecord | ControlRecord;
+/** What an eval harness says of a tool's quality: one case of a suite, or where `case` is absent the suite as a whole. */
+export interface ScoreRecord extends Fact {
+  readonly kind: "score";
+  readonly tool: string;
+  readonly suite: string;
+  /** In thousandths, 0 to 1000: 870 is 0.87. */
+  readonly scorePermille: number;
+  readonly case?: string;
+  /** What the scores of one run of the suite have in common. */
+  readonly runId?: string;
+  /** SHA-256 (hex) of the definition of the tool that was scored. */
+  readonly definition?: string;
+}
+
+export type AuditRecord = CallRecord | IntentRecord | DefinitionRecord | LifecycleRecord | ControlRecord | ScoreRecord;
 export type RecordKind = AuditRecord["kind"];
-export const recordKinds = ["call", "intent", "definition", "lifecycle", "control"] as const satisfies RecordKind[];
+export const recordKinds = [
+  "call",
+  "intent",
+  "definition",
+  "lifecycle",
+  "control",
+  "score",
+] as const satisfies RecordKind[];
 
 /** The server that a batch is about. */
 export interface ServerRef {

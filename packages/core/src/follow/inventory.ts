@@ -65,6 +65,8 @@ const row = (collection: InventoryList, ...parts: string[]): RowKey => ({ collec
 
 function digestOf(record: LogLeaf["record"]): string | undefined {
   if (record.kind === "definition") return record.digest;
+  // Whoever scores a tool says what was scored, which may have been served long ago.
+  if (record.kind === "score") return undefined;
   return "definition" in record ? record.definition : undefined;
 }
 

@@ -12,7 +12,7 @@ export interface Field {
   readonly read: (record: RecordView) => unknown;
   /** A span attribute. With `resource`, an attribute of the resource; with `span`, a member of the span itself. */
   readonly otel?: Cell;
-  /** A path of members, with dots. What OCSF has no place for lies under `unmapped`. */
+  /** A path of members, with dots; `0` is the only element of a list. What OCSF has no place for lies under `unmapped`. */
   readonly ocsf?: Cell | readonly Cell[];
   readonly ietf?: string;
 }
@@ -232,6 +232,34 @@ export const fields: readonly Field[] = [
       { to: "api.response.code", as: (code: unknown) => (Number.isInteger(code) ? code : undefined) },
     ],
   },
+  {
+    field: "decision.effect",
+    read: (r) => decisionOf(r)?.effect,
+    otel: "tooltrail.decision.effect",
+    ocsf: "actor.authorizations.0.decision",
+  },
+  {
+    field: "decision.rule",
+    read: (r) => decisionOf(r)?.rule,
+    otel: "tooltrail.decision.rule",
+    ocsf: "actor.authorizations.0.policy.uid",
+  },
+  {
+    field: "decision.policyVersion",
+    read: (r) => decisionOf(r)?.policyVersion,
+    otel: "tooltrail.decision.policy_version",
+    ocsf: [
+      // A policy with nothing but a version is none to OCSF.
+      { to: "actor.authorizations.0.policy.version", as: (version: string, r) => decisionOf(r)?.rule && version },
+      { to: "unmapped.decision_policy_version" },
+    ],
+  },
+  {
+    field: "decision.approver",
+    read: (r) => decisionOf(r)?.approver,
+    otel: "tooltrail.decision.approver",
+    ocsf: "unmapped.decision_approver",
+  },
   { field: "sealed", read: (r) => r.sealed, otel: "tooltrail.sealed", ocsf: "unmapped.sealed" },
   { field: "enrolled", read: (r) => r.enrolled, otel: "tooltrail.enrolled", ocsf: "unmapped.enrolled" },
   {
@@ -254,6 +282,7 @@ function rpcCodeOf(r: RecordView): string | undefined {
   const outcome = outcomeOf(r);
   return outcome?.class === "protocol_error" && outcome.code !== undefined ? String(outcome.code) : undefined;
 }
+const decisionOf = (r: RecordView) => ("decision" in r ? r.decision : undefined);
 const linksOf = (r: RecordView) => ("links" in r ? r.links : undefined);
 
 /** The same record is the same span, however often it is exported. */

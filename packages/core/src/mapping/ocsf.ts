@@ -35,6 +35,6 @@ function put(into: Members, [name = "", ...rest]: readonly string[], value: unkn
     into[name] = value;
     return;
   }
-  into[name] ??= {};
+  into[name] ??= rest[0] === "0" ? [] : {};
   put(into[name] as Members, rest, value);
 }

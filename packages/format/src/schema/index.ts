@@ -2,4 +2,5 @@
 export { envelope } from "./batch.ts";
 export { pipelineEvent } from "./pipeline-event.ts";
 export { plainEvent } from "./plain-event.ts";
+export { plainScore } from "./plain-score.ts";
 export { record } from "./record.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { outcomeClasses } from "../record.ts";
 import { server } from "./batch.ts";
-import { client, outcome, timeMs, toolName, traceparent } from "./record.ts";
+import { attempt, client, decision, outcome, timeMs, toolName, traceparent } from "./record.ts";
 
 const subject = z.string().min(1).max(512);
 
@@ -21,4 +21,8 @@ export const plainEvent = z.strictObject({
   requestId: z.string().min(1).max(128).optional(),
   tenant: z.string().min(1).max(128).optional(),
   client: client.optional(),
+  attempt: attempt.optional(),
+  final: z.boolean().optional(),
+  // An approver would be a name, and only the principal's is made a pseudonym.
+  decision: decision.omit({ approver: true }).optional(),
 });

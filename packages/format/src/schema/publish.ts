@@ -1,12 +1,13 @@
 import { writeFileSync } from "node:fs";
 import * as z from "zod";
-import { envelope, pipelineEvent, plainEvent, record } from "./index.ts";
+import { envelope, pipelineEvent, plainEvent, plainScore, record } from "./index.ts";
 
 /** The JSON Schemas (2020-12) that others validate against. `npm run schemas` writes them; a test tells when that was forgotten. */
 export const jsonSchemas: { readonly [file: string]: object } = {
   "record.schema.json": z.toJSONSchema(record),
   "batch.schema.json": z.toJSONSchema(envelope),
   "plain-event.schema.json": z.toJSONSchema(plainEvent),
+  "plain-score.schema.json": z.toJSONSchema(plainScore),
   "pipeline-event.schema.json": z.toJSONSchema(pipelineEvent),
 };
 

@@ -1,5 +1,12 @@
 import * as z from "zod";
-import { type AuditRecord, outcomeClasses, outcomeReasons, recordSchema, type Shape } from "../record.ts";
+import {
+  type AuditRecord,
+  decisionEffects,
+  outcomeClasses,
+  outcomeReasons,
+  recordSchema,
+  type Shape,
+} from "../record.ts";
 import { traceparentPattern } from "../traceparent.ts";
 
 const text = (max: number) => z.string().min(1).max(max);
@@ -46,13 +53,21 @@ const annotations = z.strictObject({
   openWorldHint: z.boolean().optional(),
 });
 
+export const decision = z.strictObject({
+  effect: z.enum(decisionEffects),
+  rule: text(128).optional(),
+  policyVersion: text(64).optional(),
+  approver: principalRef.optional(),
+});
+
 const fact = { schema: z.literal(recordSchema), at: timeMs };
 export const toolName = text(256);
+export const attempt = z.int().min(1);
 
 const call = {
   ...fact,
   callId: z.string().regex(/^call_[a-z2-7]{26}$/),
-  attempt: z.int().min(1),
+  attempt,
   principal,
   client: client.optional(),
   tenant: text(128).optional(),
@@ -61,6 +76,16 @@ const call = {
   annotations: annotations.optional(),
   args: sealed.optional(),
   links: links.optional(),
+  decision: decision.optional(),
+};
+
+/** What a score says, whoever reports it. */
+export const score = {
+  tool: toolName,
+  suite: text(128),
+  scorePermille: z.int().min(0).max(1_000),
+  case: text(128).optional(),
+  runId: text(128).optional(),
 };
 
 /** Any record of the current version; unknown members are refused, so that nothing is stored that nobody understands. */
@@ -100,6 +125,7 @@ export const record = z.discriminatedUnion("kind", [
     action: text(64),
     params: z.record(z.string().max(64), z.string().max(1_024)),
   }),
+  z.strictObject({ ...fact, ...score, kind: z.literal("score"), definition: hex64.optional() }),
 ]);
 
 /** The check and the type may not drift apart: this line stops compiling when a check lets through what the type does not know. */
