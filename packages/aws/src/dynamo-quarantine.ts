@@ -89,6 +89,22 @@ export function dynamoQuarantine(db: Dynamo, table: string): Quarantine {
       }
       return entries.slice(0, limit);
     },
+    // The rows are small, and few: it reads them all, without their events.
+    async count({ sinceMs, untilMs }) {
+      let count = 0;
+      const rows = db.pages({
+        TableName: table,
+        KeyConditionExpression: "pk = :pk",
+        ExpressionAttributeValues: { ":pk": { S: rowsKey } },
+        ProjectionExpression: "receivedAtMs",
+      });
+      for await (const page of rows)
+        count += page.filter((row) => {
+          const at = number(row, "receivedAtMs");
+          return sinceMs <= at && at < untilMs;
+        }).length;
+      return count;
+    },
     async remove(id) {
       const row = await rowOf(id);
       if (row === undefined) return;

@@ -12,7 +12,7 @@ const rebuildCommand = buildCommand<Flags, [string], CommandContext>({
     flags: { ...connectFlags, json: { kind: "boolean", brief: "print one JSON document", default: false } },
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "inventory, continuity or postings", placeholder: "NAME" }],
+      parameters: [{ parse: String, brief: "inventory, continuity, postings or counters", placeholder: "NAME" }],
     },
   },
   async func({ data, json }, name) {

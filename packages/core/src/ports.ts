@@ -87,12 +87,13 @@ export interface Quarantined {
 
 /**
  * Inputs that were refused. `put` is idempotent by id and keeps the first arrival; `remove` of what is not there succeeds.
- * `list` is by id, ascending, after `after`.
+ * `list` is by id, ascending, after `after`. `count` tells how many that are there arrived from `sinceMs` on and before `untilMs`.
  */
 export interface Quarantine {
   put(entry: Quarantined): Promise<void>;
   read(id: string): Promise<Quarantined | undefined>;
   list(query: { after?: string; limit: number }): Promise<Quarantined[]>;
+  count(arrived: { sinceMs: number; untilMs: number }): Promise<number>;
   remove(id: string): Promise<void>;
 }
 

@@ -39,6 +39,7 @@ export function sqliteQuarantine(db: DatabaseSync): Quarantine {
   );
   const read = db.prepare("SELECT * FROM quarantine WHERE id = ?");
   const list = db.prepare("SELECT * FROM quarantine WHERE id > ? ORDER BY id LIMIT ?");
+  const count = db.prepare("SELECT count(*) AS n FROM quarantine WHERE received_at >= ? AND received_at < ?");
   const remove = db.prepare("DELETE FROM quarantine WHERE id = ?");
   return {
     async put({ id, reason, detail, body, receivedAtMs }) {
@@ -50,6 +51,9 @@ export function sqliteQuarantine(db: DatabaseSync): Quarantine {
     },
     async list({ after = "", limit }) {
       return (guarded(() => list.all(after, limit)) as unknown as Row[]).map(entryOf);
+    },
+    async count({ sinceMs, untilMs }) {
+      return (guarded(() => count.get(sinceMs, untilMs)) as { n: number }).n;
     },
     async remove(id) {
       guarded(() => remove.run(id));

@@ -1,0 +1,215 @@
+import { type CallRecord, type DefinitionRecord, recordId, type ServerRef } from "@tooltrail/format";
+import { ownServer } from "../own-server.ts";
+import { blameOf, isMisfit, isRefusal, wasAnswered } from "../slo/blame.ts";
+import { bucketOf, scoreBucketOf } from "../slo/buckets.ts";
+import type { Cell } from "../slo/cell.ts";
+import { addFailure, type FailuresRow, failureLevels, failuresKey, spanOfFailures } from "../slo/failures.ts";
+import { type FailedRow, lookForRetry } from "../slo/retries.ts";
+import {
+  addTo,
+  idOf,
+  type ListedSeries,
+  rowKeysAt,
+  type Series,
+  type SpanRow,
+  scopeOf,
+  seriesList,
+  seriesOf,
+} from "../slo/series.ts";
+import { levels, minuteOf } from "../slo/time.ts";
+import type { Projections, RowKey } from "./ports.ts";
+import type { LogLeaf, Projection, RowValue } from "./projection.ts";
+import { rowId } from "./row-id.ts";
+
+/** How many calls went badly in any way, ever: where it has grown, there is something to evaluate. */
+const badTotal: RowKey = { collection: "bad", id: "total" };
+type BadTotal = { readonly bad: number };
+
+/** 0 before anything was counted. */
+export async function readBadTotal(projections: Pick<Projections, "cursor" | "read">): Promise<number> {
+  const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
+  const [row] = await projections.read(counters.name, generation, [badTotal]);
+  return (row?.value as BadTotal | undefined)?.bad ?? 0;
+}
+
+/** A definition of a tool that is another than the one served before. `record` and `before` are ids of the records that carry the two. */
+export type DefinitionChange = {
+  readonly environment: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly record: string;
+  readonly before: string;
+  readonly at: number;
+};
+/** The last changes, oldest first. */
+export const definitionChanges: RowKey = { collection: "definitions", id: "changes" };
+export type DefinitionChanges = { readonly changes: readonly DefinitionChange[] };
+const maxChanges = 32;
+
+/** Definitions that a tool has been served with, oldest first, and the record that carried each first. */
+type DefinitionRow = { readonly known: readonly { readonly digest: string; readonly record: string }[] };
+const maxKnown = 8;
+
+/** How long a batch was on its way to the ledger, as a tool of tooltrail's own. */
+export const arrivalSeries: Series = { environment: "", server: ownServer, tool: "bus-to-ledger" };
+/** What comes later was not on its way: its emitter was away. */
+const maxOnTheWayMs = 3_600_000;
+
+/**
+ * What happened, by minute, hour and day, of each server, version and tool: what error budgets and detectors are computed from.
+ *
+ * A record counts at its own time, however late it comes; a logical call once, by its final record. Rows are rings (`slo/time.ts`), so what is kept is bounded; what comes later than a
+ * level keeps counts at the levels that still keep it.
+ */
+export const counters: Projection = {
+  name: "counters",
+  version: 1,
+  rowsOf: (leaf) => joined(partsOf(leaf)).keys,
+  fold: (rows, leaf) => joined(partsOf(leaf)).apply(rows),
+};
+
+type Rows = readonly (RowValue | undefined)[];
+
+/** Rows that a leaf touches together, and what becomes of them, in the same order. */
+interface Part {
+  readonly keys: readonly RowKey[];
+  apply(rows: Rows): Rows;
+}
+
+const partsOf = (leaf: LogLeaf): Part[] => [...partsOfRecord(leaf), ...partsOfArrival(leaf)];
+
+function partsOfRecord(leaf: LogLeaf): Part[] {
+  const { server, record } = leaf;
+  // It has figures of its own, which nobody may add to.
+  if (server.id === ownServer) return [];
+  switch (record.kind) {
+    case "call":
+      return [callPart(server, record)];
+    case "score": {
+      const score = record.scorePermille;
+      const scores = { [scoreBucketOf(score)]: 1 };
+      return countingParts(seriesOf(server, record.tool), record.at, {
+        scores,
+        scoreSum: score,
+        scoreSquares: score * score,
+      });
+    }
+    case "definition":
+      return [definitionPart(leaf, record)];
+    case "lifecycle":
+      return record.event === "lost" && record.count !== undefined
+        ? countingParts(seriesOf(server, undefined), record.at, { lost: record.count })
+        : [];
+    case "intent":
+    case "control":
+      return [];
+  }
+}
+
+/** What a call adds to its series depends on whether it is a retry, which the row of what has failed tells. */
+function callPart(server: ServerRef, call: CallRecord): Part {
+  const cell = cellOf(call);
+  const environment = server.environment ?? "";
+  // A tool that does not exist is whatever a caller makes up: it gets no series of its own.
+  const series = seriesOf(server, call.outcome.reason === "unknown_tool" ? undefined : call.tool);
+  const others = [
+    ...(cell.failed ? [failurePart(server, call)] : []),
+    ...(cell.failed || cell.misfits || cell.refused || cell.drifted ? [badPart] : []),
+  ];
+  const failed = { collection: "failed", id: rowId(environment, server.id) };
+  const counting = (added: Cell): Part => joined([...countingParts(series, call.at, added), ...others]);
+  return {
+    keys: [failed, ...counting(cell).keys],
+    apply([before, ...rest]) {
+      const { retry, row } = lookForRetry(before as FailedRow | undefined, call);
+      return [row, ...counting(retry ? { ...cell, retries: 1 } : cell).apply(rest)];
+    },
+  };
+}
+
+function joined(parts: readonly Part[]): Part {
+  return {
+    keys: parts.flatMap(({ keys }) => keys),
+    apply(rows) {
+      let from = 0;
+      return parts.flatMap(({ keys, apply }) => {
+        from += keys.length;
+        return apply(rows.slice(from - keys.length, from));
+      });
+    },
+  };
+}
+
+function cellOf({ final, principal, outcome, decision, durationUs, dataAgeMs }: CallRecord): Cell {
+  const blame = blameOf(outcome);
+  const executed = outcome.class !== "denied";
+  const drifted = executed && decision !== undefined && decision.effect !== "allow";
+  const attempt = { attempts: 1, ...(blame === "server" && { rejected: 1 }), ...(drifted && { drifted: 1 }) };
+  if (!final) return attempt;
+  const good = outcome.class === "ok";
+  return {
+    ...attempt,
+    ...((blame === "nobody" || blame === "server") && { valid: 1 }),
+    ...(blame === "server" && { failed: 1 }),
+    ...(blame === "not known" && { unknown: 1 }),
+    ...(wasAnswered(outcome.class) && { answered: 1 }),
+    ...(isMisfit(outcome) && { misfits: 1 }),
+    ...(isRefusal(outcome) && { refused: 1, refusedBy: [principal.ref] }),
+    ...(good && durationUs !== undefined && { latency: { [bucketOf(durationUs)]: 1 } }),
+    ...(good && dataAgeMs !== undefined && { ages: { [bucketOf(dataAgeMs)]: 1 } }),
+  };
+}
+
+/** Each series is listed once, so that whoever asks for all of a kind finds it, and counts in its rows of minutes, hours and days. */
+function countingParts(series: readonly Series[], atMs: number, added: Cell): Part[] {
+  const minute = minuteOf(atMs);
+  return series.map((one) => ({
+    keys: [{ collection: seriesList(scopeOf(one)), id: idOf(one) }, ...rowKeysAt(one, minute)],
+    apply: ([listed, ...rows]) => [
+      listed ?? ({ ...one, firstAt: atMs } satisfies ListedSeries),
+      ...levels.map((level, i) => addTo(rows[i] as SpanRow | undefined, level, minute, added)),
+    ],
+  }));
+}
+
+/** Who fails: at the server, and at the tool. */
+function failurePart(server: ServerRef, { tool, principal, at }: CallRecord): Part {
+  const whole = { environment: server.environment ?? "", server: server.id };
+  const places = [whole, { ...whole, tool }].flatMap((series) =>
+    failureLevels.map((level) => ({ series, level, span: spanOfFailures(level, minuteOf(at)) })),
+  );
+  return {
+    keys: places.map(({ series, level, span }) => failuresKey(series, level, span)),
+    apply: (rows) => places.map(({ span }, i) => addFailure(rows[i] as FailuresRow | undefined, span, principal.ref)),
+  };
+}
+
+const badPart: Part = { keys: [badTotal], apply: ([row]) => [more(row)] };
+
+const more = (row: RowValue | undefined): BadTotal => ({ bad: ((row as BadTotal | undefined)?.bad ?? 0) + 1 });
+
+/** Every emitter says what it was served, so only what is new to the tool is a change. */
+function definitionPart(leaf: LogLeaf, { tool, digest, at }: DefinitionRecord): Part {
+  const environment = leaf.server.environment ?? "";
+  const server = leaf.server.id;
+  return {
+    keys: [{ collection: "definitions", id: rowId(environment, server, tool) }, definitionChanges, badTotal],
+    apply([row, changes, bad]) {
+      const known = (row as DefinitionRow | undefined)?.known ?? [];
+      const last = known.at(-1);
+      if (known.some((one) => one.digest === digest)) return [row, changes, bad];
+      const record = recordId(leaf);
+      const now: DefinitionRow = { known: [...known, { digest, record }].slice(-maxKnown) };
+      if (last === undefined) return [now, changes, bad];
+      const before = (changes as DefinitionChanges | undefined)?.changes ?? [];
+      const change: DefinitionChange = { environment, server, tool, record, before: last.record, at };
+      return [now, { changes: [...before, change].slice(-maxChanges) }, more(bad)];
+    },
+  };
+}
+
+function partsOfArrival({ index, server, receivedAtMs, lastAt }: LogLeaf): Part[] {
+  const onTheWayMs = Math.max(0, receivedAtMs - lastAt);
+  if (index !== 0 || server.id === ownServer || onTheWayMs > maxOnTheWayMs) return [];
+  return countingParts([arrivalSeries], receivedAtMs, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
+}

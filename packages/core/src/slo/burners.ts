@@ -1,0 +1,85 @@
+import { counters } from "../follow/counters.ts";
+import type { Projections } from "../follow/ports.ts";
+import { type FailuresRow, failureLevels, failuresKey, spanOfFailures } from "./failures.ts";
+import { readSpans } from "./read-spans.ts";
+import type { Catalogue } from "./selection.ts";
+import type { Indicator } from "./slo.ts";
+import { countIn, rowsOfSpans, type Span } from "./spans.ts";
+import { minutesPerDay } from "./time.ts";
+
+/** What is bad in a window, by name, the most frequent first. */
+export interface Burners {
+  readonly tools: readonly Burner[];
+  readonly versions: readonly Burner[];
+  /** Of failures alone, to the hour, or in windows over a day to the day. */
+  readonly principals: readonly Burner[];
+}
+export interface Burner {
+  readonly name: string;
+  readonly bad: number;
+}
+
+const maxShown = 5;
+/** Series that are looked into, of each kind. */
+const maxLooked = 300;
+
+/** Which tools, versions and principals burn a budget. Read where somebody is told of it, not with each evaluation. */
+export async function burnersOf(
+  projections: Pick<Projections, "read">,
+  generation: number,
+  catalogue: Catalogue,
+  indicator: Indicator,
+  span: Span,
+): Promise<Burners> {
+  const { sli, selector } = indicator;
+  const by = async (name: "tool" | "version"): Promise<Burner[]> => {
+    const series = (await catalogue.select({ ...selector, [name]: selector[name] ?? "*" })).slice(0, maxLooked);
+    const rows = await readSpans(
+      projections,
+      generation,
+      series.map((one) => ({ series: one, keys: rowsOfSpans(one, [span]) })),
+    );
+    return top(series.map((one) => [one[name] ?? "", countIn(rows, [one], indicator, span).bad]));
+  };
+  const [tools, versions] = [await by("tool"), await by("version")];
+  const principals =
+    sli === "availability" ? await principalsOf(projections, generation, catalogue, indicator, span) : [];
+  return { tools, versions, principals };
+}
+
+async function principalsOf(
+  projections: Pick<Projections, "read">,
+  generation: number,
+  catalogue: Catalogue,
+  { selector: { version: _, ...selector } }: Indicator,
+  { from, to }: Span,
+): Promise<Burner[]> {
+  const series = (await catalogue.select(selector)).slice(0, maxLooked);
+  const level = to - from <= minutesPerDay ? failureLevels[0] : failureLevels[1];
+  const first = spanOfFailures(level, from);
+  const spans = Array.from({ length: spanOfFailures(level, to - 1) - first + 1 }, (_, i) => first + i);
+  const wanted = series.flatMap((one) => spans.map((span) => ({ span, key: failuresKey(one, level, span) })));
+  const found: [string, number][] = [];
+  for (let at = 0; at < wanted.length; at += 99) {
+    const some = wanted.slice(at, at + 99);
+    const rows = await projections.read(
+      counters.name,
+      generation,
+      some.map(({ key }) => key),
+    );
+    for (const [i, { span }] of some.entries()) {
+      const row = rows[i]?.value as FailuresRow | undefined;
+      if (row?.span === span) found.push(...Object.entries(row.failures));
+    }
+  }
+  return top(found);
+}
+
+function top(found: readonly (readonly [string, number])[]): Burner[] {
+  const sums = new Map<string, number>();
+  for (const [name, bad] of found) if (bad > 0) sums.set(name, (sums.get(name) ?? 0) + bad);
+  return [...sums]
+    .map(([name, bad]) => ({ name, bad }))
+    .sort((a, b) => b.bad - a.bad || (a.name < b.name ? -1 : 1))
+    .slice(0, maxShown);
+}
