@@ -1,4 +1,5 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { readBadTotal } from "@tooltrail/core/follow/counters";
 import { follow, type Progress } from "@tooltrail/core/follow/follow";
 import { projections } from "@tooltrail/core/follow/projections";
 import { sweep } from "@tooltrail/core/follow/sweep";
@@ -6,6 +7,7 @@ import type { Context } from "aws-lambda";
 import { follower } from "#log";
 import { lambda, loggerOf, metrics } from "./lib/handler.ts";
 import { onLog } from "./lib/log.ts";
+import type { Follower } from "./lib/log-parts.ts";
 
 const logger = loggerOf("follow");
 await follower(); // what is missing is said at the start
@@ -17,6 +19,8 @@ const reserveMs = 15_000;
 
 const sweepEachMs = 60_000;
 let sweptAtMs = Number.NEGATIVE_INFINITY;
+/** How many calls had gone badly when the evaluation was woken last. */
+let saidBad: number | undefined;
 
 /**
  * Woken by a new checkpoint, and by the clock: every projection goes on up to it. By the clock, what is late by now is said, too; and after a minute without,
@@ -29,6 +33,7 @@ export const handler = lambda(logger, async (event: Woken, context: Context): Pr
     while (progress.some(({ more }) => more) && context.getRemainingTimeInMillis() > reserveMs)
       progress = await follow(ports, projections, roundsPerLook);
     for (const one of progress) report(one, ports.now());
+    await sayBad(ports);
     if (event["detail-type"] !== "log.advanced" || ports.now() - sweptAtMs >= sweepEachMs) {
       const { gaps, silent } = await sweep(ports, ports.now());
       sweptAtMs = ports.now();
@@ -38,6 +43,14 @@ export const handler = lambda(logger, async (event: Woken, context: Context): Pr
     return progress;
   });
 });
+
+/** Wakes the evaluation where more calls have gone badly. Unsaid, the clock's comes within a minute. */
+async function sayBad({ projections: rows, events }: Follower): Promise<void> {
+  const bad = await readBadTotal(rows);
+  if (bad === saidBad || bad === 0) return;
+  saidBad = bad;
+  await events.publish({ type: "counters.advanced", bad });
+}
 
 /** An event of the bus, or what a schedule sends, whatever that is. */
 interface Woken {

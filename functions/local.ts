@@ -6,9 +6,10 @@ import type { Rebuilt } from "@tooltrail/core/log/rebuild";
 import type { Reconciled } from "@tooltrail/core/log/reconcile";
 import { startPipeline } from "@tooltrail/local/pipeline";
 import { contextOf } from "@tooltrail/local/poller";
-import type { RuleEvent } from "@tooltrail/local/rules";
 import { hasDatabase } from "@tooltrail/local/sqlite";
 import { loadToken } from "@tooltrail/local/token";
+import { createSloFolder } from "./lib/slo-folder.ts";
+import { sayOnTerminal } from "./lib/terminal.ts";
 
 /** `npm start`: the same functions as on AWS, on this machine. */
 
@@ -52,11 +53,22 @@ async function main(): Promise<void> {
   const { handler: sequence } = await import("./sequence.ts");
   const { handler: sign } = await import("./sign.ts");
   const { handler: follow } = await import("./follow.ts");
+  const { handler: evaluate } = await import("./evaluate.ts");
 
-  const { sequencer } = await import("#log");
+  const { reader, sequencer } = await import("#log");
   await sweepStaged(sequencer()); // nobody sequences yet
-  rules().on("integrity.conflict", sayHalt());
-  rules().on("log.witness.missed", sayMissed());
+  sayOnTerminal(rules(), (text) => void process.stderr.write(text));
+  const { audit, callerOf } = await import("#ports");
+  const folder = createSloFolder({
+    folder: config().sloFolder,
+    projections: (await reader())().projections,
+    audit: audit(),
+    caller: callerOf(undefined as never),
+    now: Date.now,
+    onFaults: (faults) => void process.stderr.write(faults.map((fault) => `tooltrail: ${fault}\n`).join("")),
+    onError: (error) => logger.error("the folder of SLOs could not be looked at", error as Error),
+  });
+  await folder.look();
   const pipeline = await startPipeline({
     db,
     dataDir,
@@ -70,6 +82,7 @@ async function main(): Promise<void> {
       sequence,
       sign,
       follow,
+      evaluate,
       reconcile: (event, context) => reconcile(event as object, context),
     },
     async onPoison(body, receives) {
@@ -80,47 +93,17 @@ async function main(): Promise<void> {
     },
     onError: (error) => logger.error("the pipeline met an error and goes on", error as Error),
   });
+  folder.start();
   process.stderr.write(`tooltrail is ready on http://127.0.0.1:${pipeline.port}, data in ${dataDir}\n`);
 
   const stop = (): void => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, stop); // a second one ends it at once
-    pipeline.stop().catch(fail);
+    folder
+      .stop()
+      .then(() => pipeline.stop())
+      .catch(fail);
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, stop);
-}
-
-/** A log that stands still needs a person: loud, but not with every try. */
-function sayHalt(): (event: RuleEvent) => void {
-  const say = atMostEachMinute();
-  return ({ detail }) => {
-    const { what, object, detail: why } = detail as { what: string; object: string; detail: string };
-    if (what !== "log_diverged") return;
-    say(
-      `tooltrail: THE LOG STANDS STILL. ${object}: ${why}\ntooltrail: records are taken and kept, and come into the log once a person has looked; see "When the log stands still" in the README.\n`,
-    );
-  };
-}
-
-function sayMissed(): (event: RuleEvent) => void {
-  const sayOf = new Map<string, (text: string) => void>();
-  return ({ detail }) => {
-    const { witness, size, why } = detail as { witness: string; size: number; why: string };
-    // Each by itself: one that is always away must not hide another.
-    const say = sayOf.get(witness) ?? atMostEachMinute();
-    sayOf.set(witness, say);
-    say(
-      `tooltrail: the witness ${witness} did not sign the checkpoint of ${size} leaves: ${why.replace(/\.?$/, ".")} It is published without, and the witness is asked again each minute.\n`,
-    );
-  };
-}
-
-function atMostEachMinute(): (text: string) => void {
-  let saidAtMs = Number.NEGATIVE_INFINITY;
-  return (text) => {
-    if (Date.now() - saidAtMs < 60_000) return;
-    saidAtMs = Date.now();
-    process.stderr.write(text);
-  };
 }
 
 interface Arguments {

@@ -11,6 +11,8 @@ export interface Config {
   readonly enrolledKeys: readonly string[];
   /** A file with the witnesses to ask and how many of them a verifier needs (C2SP tlog-policy). */
   readonly policyFile: string | undefined;
+  /** A folder of OpenSLO definitions. */
+  readonly sloFolder: string;
 }
 
 /** @param env the environment; `TOOLTRAIL_DATA` is set from `--data` where that was given. */
@@ -21,6 +23,7 @@ export const config = (env: NodeJS.ProcessEnv = process.env): Config => ({
   fsync: env.TOOLTRAIL_FSYNC === "1",
   enrolledKeys: (env.TOOLTRAIL_ENROLLED_KEYS ?? "").split(",").filter(Boolean),
   policyFile: env.TOOLTRAIL_POLICY ? resolve(env.TOOLTRAIL_POLICY) : undefined,
+  sloFolder: resolve(env.TOOLTRAIL_SLOS || join(env.TOOLTRAIL_DATA || ".tooltrail", "slos")),
 });
 
 /** What the stack tells ingest and api. Regions, credentials and endpoints are the AWS client's own business. */

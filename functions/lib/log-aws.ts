@@ -2,6 +2,7 @@ import { dynamo } from "@tooltrail/aws/dynamo";
 import { dynamoBatchIndex } from "@tooltrail/aws/dynamo-batch-index";
 import { dynamoLedger } from "@tooltrail/aws/dynamo-ledger";
 import { dynamoProjections } from "@tooltrail/aws/dynamo-projections";
+import { dynamoQuarantine } from "@tooltrail/aws/dynamo-quarantine";
 import { dynamoRegister, headKey, promisedKey } from "@tooltrail/aws/dynamo-register";
 import { eventBridgeEvents } from "@tooltrail/aws/event-bridge-events";
 import { kmsSigningKey } from "@tooltrail/aws/kms-signing-key";
@@ -11,7 +12,7 @@ import { s3Checkpoints } from "@tooltrail/aws/s3-checkpoints";
 import type { BatchIndex, Blobs, Checkpoints, Head, Promised, Register } from "@tooltrail/core/log/ports";
 import { type VerifierKey, verifierKey } from "@tooltrail/format/log";
 import { busConfig, demand, ledgerConfig, logConfig, logKeysConfig } from "./config.ts";
-import type { Follower, Reader, Reconciler, Sequencer, Signer } from "./log-parts.ts";
+import type { Evaluator, Follower, Reader, Reconciler, Sequencer, Signer } from "./log-parts.ts";
 import { once } from "./once.ts";
 import { httpWitnesses } from "./witnesses.ts";
 
@@ -21,6 +22,7 @@ const lookBackMs = 3 * 86_400_000;
 const database = once(() => dynamo());
 const events = once(() => eventBridgeEvents(busConfig().bus));
 const ledger = once(() => dynamoLedger(database(), { ...ledgerConfig(), stateTable: logConfig().stateTable }));
+const quarantine = once(() => dynamoQuarantine(database(), logConfig().stateTable));
 const head = once((): Register<Head> => dynamoRegister(database(), logConfig().stateTable, headKey));
 const promised = once((): Register<Promised> => dynamoRegister(database(), logConfig().stateTable, promisedKey));
 const index = once((): BatchIndex => dynamoBatchIndex(database(), logConfig().stateTable));
@@ -71,6 +73,10 @@ export async function reconciler(): Promise<Reconciler> {
 export async function follower(): Promise<Follower> {
   demand(logConfig, logKeysConfig, ledgerConfig, busConfig);
   return { ...(await reader())(), ledger: ledger(), events: events(), now };
+}
+
+export async function evaluator(): Promise<Evaluator> {
+  return { ...(await follower()), ledger: ledger(), quarantine: quarantine(), index: index() };
 }
 
 export async function reader(): Promise<() => Reader> {

@@ -11,7 +11,7 @@ import { sqliteBatchIndex } from "@tooltrail/local/sqlite-batch-index";
 import { sqliteProjections } from "@tooltrail/local/sqlite-projections";
 import { sqliteRegister } from "@tooltrail/local/sqlite-register";
 import { config } from "./config.ts";
-import type { Follower, Reader, Reconciler, Sequencer, Signer } from "./log-parts.ts";
+import type { Evaluator, Follower, Reader, Reconciler, Sequencer, Signer } from "./log-parts.ts";
 import { once } from "./once.ts";
 import { database, events, ports } from "./ports-local.ts";
 import { httpWitnesses } from "./witnesses.ts";
@@ -85,6 +85,13 @@ export const follower = async (): Promise<Follower> => ({
   ledger: ports().ledger,
   events: events(),
   now,
+});
+
+export const evaluator = async (): Promise<Evaluator> => ({
+  ...(await follower()),
+  ledger: ports().ledger,
+  quarantine: ports().quarantine,
+  index: index(),
 });
 
 const leaves = (): LeafPorts => ({ blobs: blobs(), checkpoints: checkpoints(), logKeys: verifierKeys() });

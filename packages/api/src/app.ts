@@ -12,6 +12,7 @@ import { Hono } from "hono";
 import { addLogRoutes } from "./log.ts";
 import { parseQuarantineQuery, parseRecordsQuery } from "./parameters.ts";
 import { addProjectionRoutes } from "./projections.ts";
+import { addSloRoutes } from "./slos.ts";
 import { texts } from "./texts.ts";
 import type { ErrorAnswer, QuarantinePage, QuarantineView, ReplayAnswer } from "./types.ts";
 
@@ -100,6 +101,7 @@ export function createApi<Env extends object>({
 
   addLogRoutes(app, { ports, log, audit, callerOf });
   addProjectionRoutes(app, { ports, projections, audit, callerOf });
+  addSloRoutes(app, { ports, projections, audit, callerOf });
 
   app.notFound((c) =>
     c.json(errorAnswer("not_found", `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`), 404),

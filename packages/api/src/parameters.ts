@@ -64,6 +64,36 @@ const emittersQuery = z.strictObject({
   state: z.enum(emitterStates).optional(),
 });
 
+const slosQuery = z.strictObject({ ...page(1_000), server: server.optional(), firing: z.literal("true").optional() });
+
+/** Of minutes. What is kept of them: 33 days. */
+const seriesQuery = (nowMs: number) => z.strictObject({ since: time(nowMs).optional(), until: time(nowMs).optional() });
+
+const document = z.record(z.string(), z.unknown());
+const applied = z.strictObject({ documents: z.array(document).min(1).max(500) });
+const asked = (nowMs: number) =>
+  z.strictObject({ document, since: time(nowMs).optional(), until: time(nowMs).optional() });
+
+const pattern = z.string().min(1).max(256).optional();
+const maintenance = z.strictObject({
+  /** Milliseconds. */
+  from: z.int().min(0).optional(),
+  minutes: z
+    .int()
+    .min(1)
+    .max(30 * 1_440),
+  environment: pattern,
+  server: pattern,
+  tool: pattern,
+  reason: z.string().min(1).max(512),
+});
+
+export const parseSlosQuery = (query: unknown) => parse(slosQuery, query);
+export const parseSeriesQuery = (query: unknown, nowMs: number) => parse(seriesQuery(nowMs), query);
+export const parseApply = (body: unknown) => parse(applied, body);
+export const parseAskedSeries = (body: unknown, nowMs: number) => parse(asked(nowMs), body);
+export const parseMaintenance = (body: unknown) => parse(maintenance, body);
+
 export const parseInventoryQuery = (query: unknown) => parse(inventoryQuery, query);
 export const parseEmittersQuery = (query: unknown) => parse(emittersQuery, query);
 export const parseRecordsQuery = (query: unknown, nowMs: number) => parse(recordsQuery(nowMs), query);

@@ -1,6 +1,10 @@
 import type { EmitterRow, EmitterState, Missing } from "@tooltrail/core/follow/continuity";
 import type { DefinitionRow, InventoryList, PrincipalRow, ServerRow, ToolRow } from "@tooltrail/core/follow/inventory";
 import type { RecordPage, RecordView } from "@tooltrail/core/query";
+import type { Burner, Burners } from "@tooltrail/core/slo/burners";
+import type { Applied, StoredDefinition } from "@tooltrail/core/slo/definitions";
+import type { Maintenance } from "@tooltrail/core/slo/maintenance";
+import type { RuleView, SloView } from "@tooltrail/core/slo/status";
 import type { RecordKind } from "@tooltrail/format";
 
 /** What the HTTP API answers, as JSON. */
@@ -58,6 +62,39 @@ export interface RebuildAnswer {
   readonly projection: string;
   readonly generation: number;
   readonly leaf: number;
+}
+
+/** By name. A page may be short, even empty, and still have a next one. `unreadable`: definitions that this version does not understand. */
+export interface SlosPage {
+  readonly slos: SloView[];
+  readonly unreadable: { readonly name: string; readonly why: string }[];
+  readonly next: string | null;
+}
+export type { Maintenance, RuleView, SloView };
+
+/** `definition`: the OpenSLO document; null where nobody has defined it. Versions, the latest first. Principals with their names, where they have not been forgotten. */
+export type SloAnswer = SloView & {
+  readonly burners: Omit<Burners, "principals"> & {
+    readonly principals: readonly (Burner & { readonly subject?: string })[];
+  };
+  readonly definition: StoredDefinition["document"] | null;
+  readonly versions: readonly Omit<StoredDefinition, "document">[];
+};
+
+/** Minutes that have calls, ascending: number of the minute since the epoch, how many count, and how many of them are bad. From `from` on, before `to`. */
+export interface SeriesAnswer {
+  readonly slo: string;
+  readonly from: number;
+  readonly to: number;
+  readonly minutes: readonly (readonly [minute: number, total: number, bad: number])[];
+}
+
+export interface AppliedAnswer {
+  readonly applied: readonly Applied[];
+}
+
+export interface MaintenancePage {
+  readonly windows: readonly Maintenance[];
 }
 
 export interface ErrorAnswer {

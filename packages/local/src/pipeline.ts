@@ -27,6 +27,7 @@ export interface PipelineOptions {
     readonly sequence: StreamFunction;
     readonly sign: EventFunction;
     readonly follow: EventFunction;
+    readonly evaluate: EventFunction;
     readonly reconcile: EventFunction;
   };
   readonly onPoison: (body: string, receives: number) => Promise<void>;
@@ -77,9 +78,11 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   });
   const sign = createTarget("sign", functions.sign, onError);
   const follow = createTarget("follow", functions.follow, onError);
+  const evaluate = createTarget("evaluate", functions.evaluate, onError);
   const reconcile = createTarget("reconcile", functions.reconcile, onError);
   rules.on("log.sequenced", sign.deliver);
   rules.on("log.advanced", follow.deliver);
+  rules.on("counters.advanced", evaluate.deliver);
   const bus = createBus({ queue, now, onSent: poller.wake, onError });
   const server = createHttpServer({
     bus,
@@ -104,6 +107,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     [
       { target: sign, everyMs: minuteMs, atOnce: true },
       { target: follow, everyMs: minuteMs, atOnce: true },
+      { target: evaluate, everyMs: minuteMs },
       { target: reconcile, everyMs: 60 * minuteMs },
     ],
     now,
@@ -121,7 +125,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       schedule.stop();
       const untilMs = now() + drainMs;
       // In the order in which data flows: each may leave something for the next.
-      for (const station of [poller, reconcile, stream, sign, follow])
+      for (const station of [poller, reconcile, stream, sign, follow, evaluate])
         await station.drain(Math.max(0, untilMs - now()));
       db.close();
     },
