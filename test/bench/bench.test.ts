@@ -37,6 +37,10 @@ const sane: { readonly [part in PartName]: readonly (readonly [name: string, lea
     ["PutEvents to signed checkpoint, slowest", 0.01, 60],
     ["KMS, an idle month", 0.05, 0.1],
   ],
+  budgets: [
+    ["20 SLOs, every one with something bad: a look", 0.000_1, 60],
+    ["PutEvents to slo.burn.started, slowest", 0.01, 60],
+  ],
   memory: [
     ["proxy, most over 1,000 calls", 20, 1_000],
     ["pipeline, most over 1,000 calls", 20, 1_000],

@@ -8,7 +8,7 @@ import { source, stop } from "./processes.ts";
 export interface OneMachine {
   readonly pid: number;
   /** PutEvents, at most ten entries. @throws where one was not taken. */
-  put(entries: readonly string[]): Promise<void>;
+  put(entries: readonly string[], detailType?: string): Promise<void>;
   /** GET with the bearer token, read to its end. */
   get(path: string): Promise<{ status: number; body: string }>;
   /** Waits until a record can be read. Each look leaves an audit record, so it does not look too often. */
@@ -35,8 +35,9 @@ export async function startOneMachine(dir: string): Promise<OneMachine> {
   return {
     pid: running.pid,
     get,
-    async put(entries) {
-      const response = await fetch(endpoint, { method: "POST", headers: putEvents, body: requestOf(entries) });
+    async put(entries, detailType = detailTypes.batch) {
+      const body = requestOf(entries, detailType);
+      const response = await fetch(endpoint, { method: "POST", headers: putEvents, body });
       const { FailedEntryCount } = (await response.json()) as { FailedEntryCount?: number };
       if (FailedEntryCount !== 0) throw new Error(`PutEvents answered ${response.status}, ${FailedEntryCount} failed.`);
     },
@@ -54,11 +55,11 @@ export const detailOf = (envelope: Envelope): string => JSON.stringify(envelope)
 
 const putEvents = { "content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutEvents" };
 
-const requestOf = (details: readonly string[]): string =>
+const requestOf = (details: readonly string[], detailType: string): string =>
   JSON.stringify({
     Entries: details.map((Detail) => ({
       Source: eventSource,
-      DetailType: detailTypes.batch,
+      DetailType: detailType,
       EventBusName: busName,
       Detail,
     })),

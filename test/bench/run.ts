@@ -1,3 +1,4 @@
+import { benchBudgets } from "./budgets.ts";
 import { benchCold } from "./cold.ts";
 import { benchCost } from "./cost.ts";
 import type { Figure } from "./figures.ts";
@@ -17,6 +18,7 @@ const parts = {
   cold: benchCold,
   query: benchQuery,
   log: benchLog,
+  budgets: benchBudgets,
   memory: benchMemory,
 } as const satisfies { readonly [name: string]: Part };
 
