@@ -45,7 +45,7 @@ describe("tooltrail measures itself", () => {
   async function figures(name: string, minute: number) {
     const slo = ownSlos.find((one) => one.name === `tooltrail:${name}`);
     if (slo === undefined) throw new Error(name);
-    const selected = { slo, series: [slo.indicator.selector as typeof arrivalSeries] };
+    const selected = { slo, selection: { series: [slo.indicator.selector as typeof arrivalSeries] } };
     const rows = await readFor(projections, 1, [selected], minute);
     return countsFrom(selected, rows)(lastMinutes(minute, 60));
   }

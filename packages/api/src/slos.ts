@@ -160,8 +160,8 @@ export function addSloRoutes<Env extends object>(
   ): Promise<SeriesAnswer> {
     const to = minuteOf(Math.min(until ?? nowMs(), nowMs())) + 1;
     const from = Math.max(since === undefined ? to - keptMinutes : minuteOf(since), to - keptMinutes, 0);
-    const series = await known.catalogue.select(slo.indicator.selector);
-    const minutes = await readMinutes(projections(), known.generation, { slo, series }, { from, to });
+    const selection = await known.catalogue.select(slo.indicator.selector);
+    const minutes = await readMinutes(projections(), known.generation, { slo, selection }, { from, to });
     await known.mustBeCurrent();
     return { slo: slo.name, from, to, minutes: minutes.map(({ minute: at, total, bad }) => [at, total, bad]) };
   }

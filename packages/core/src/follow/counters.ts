@@ -5,18 +5,8 @@ import { bucketOf, scoreBucketOf } from "../slo/buckets.ts";
 import type { Cell } from "../slo/cell.ts";
 import { addFailure, type FailuresRow, failureLevels, failuresKey, spanOfFailures } from "../slo/failures.ts";
 import { type FailedRow, lookForRetry } from "../slo/retries.ts";
-import {
-  addTo,
-  idOf,
-  type ListedSeries,
-  rowKeysAt,
-  type Series,
-  type SpanRow,
-  scopeOf,
-  seriesList,
-  seriesOf,
-} from "../slo/series.ts";
-import { levels, minuteOf } from "../slo/time.ts";
+import { addTo, type ListedSeries, levelsOf, listKey, rowKeysAt, type Series, type SpanRow } from "../slo/series.ts";
+import { minuteOf } from "../slo/time.ts";
 import type { Projections, RowKey } from "./ports.ts";
 import type { LogLeaf, Projection, RowValue } from "./projection.ts";
 import { rowId } from "./row-id.ts";
@@ -88,7 +78,7 @@ function partsOfRecord(leaf: LogLeaf): Part[] {
     case "score": {
       const score = record.scorePermille;
       const scores = { [scoreBucketOf(score)]: 1 };
-      return countingParts(seriesOf(server, record.tool), record.at, {
+      return countingParts(seriesOf(server, record.tool), server.version, record.at, {
         scores,
         scoreSum: score,
         scoreSquares: score * score,
@@ -98,7 +88,7 @@ function partsOfRecord(leaf: LogLeaf): Part[] {
       return [definitionPart(leaf, record)];
     case "lifecycle":
       return record.event === "lost" && record.count !== undefined
-        ? countingParts(seriesOf(server, undefined), record.at, { lost: record.count })
+        ? countingParts(seriesOf(server, undefined), server.version, record.at, { lost: record.count })
         : [];
     case "intent":
     case "control":
@@ -117,7 +107,7 @@ function callPart(server: ServerRef, call: CallRecord): Part {
     ...(cell.failed || cell.misfits || cell.refused || cell.drifted ? [badPart] : []),
   ];
   const failed = { collection: "failed", id: rowId(environment, server.id) };
-  const counting = (added: Cell): Part => joined([...countingParts(series, call.at, added), ...others]);
+  const counting = (added: Cell): Part => joined([...countingParts(series, server.version, call.at, added), ...others]);
   return {
     keys: [failed, ...counting(cell).keys],
     apply([before, ...rest]) {
@@ -160,16 +150,34 @@ function cellOf({ final, principal, outcome, decision, durationUs, dataAgeMs }: 
   };
 }
 
-/** Each series is listed once, so that whoever asks for all of a kind finds it, and counts in its rows of minutes, hours and days. */
-function countingParts(series: readonly Series[], atMs: number, added: Cell): Part[] {
+/** Whose calls a record counts among: the server's, and the tool's. */
+const seriesOf = ({ environment = "", id }: ServerRef, tool: string | undefined): Series[] => {
+  const server = { environment, server: id };
+  return tool === undefined ? [server] : [server, { ...server, tool }];
+};
+
+/** Each series is listed once, so that whoever asks for all of a scope finds it, and counts in its rows of minutes, hours and days. */
+function countingParts(series: readonly Series[], version: string | undefined, atMs: number, added: Cell): Part[] {
   const minute = minuteOf(atMs);
   return series.map((one) => ({
-    keys: [{ collection: seriesList(scopeOf(one)), id: idOf(one) }, ...rowKeysAt(one, minute)],
+    keys: [listKey(one), ...rowKeysAt(one, minute)],
     apply: ([listed, ...rows]) => [
-      listed ?? ({ ...one, firstAt: atMs } satisfies ListedSeries),
-      ...levels.map((level, i) => addTo(rows[i] as SpanRow | undefined, level, minute, added)),
+      list(listed as ListedSeries | undefined, one, version, atMs),
+      ...levelsOf(one).map((level, i) => addTo(rows[i] as SpanRow | undefined, level, minute, version ?? "", added)),
     ],
   }));
+}
+
+/** Versions that are listed of a server: the last that were new. */
+const maxListed = 50;
+
+function list(row: ListedSeries | undefined, series: Series, version: string | undefined, atMs: number): ListedSeries {
+  const listed = row ?? { ...series, firstAt: atMs };
+  const versions = listed.versions ?? {};
+  if (series.tool !== undefined || version === undefined || Object.hasOwn(versions, version)) return listed;
+  const all = Object.entries({ ...versions, [version]: atMs });
+  const last = all.sort(([, a], [, b]) => a - b).slice(-maxListed);
+  return { ...listed, versions: Object.fromEntries(last) };
 }
 
 /** Who fails: at the server, and at the tool. */
@@ -211,5 +219,5 @@ function definitionPart(leaf: LogLeaf, { tool, digest, at }: DefinitionRecord): 
 function partsOfArrival({ index, server, receivedAtMs, lastAt }: LogLeaf): Part[] {
   const onTheWayMs = Math.max(0, receivedAtMs - lastAt);
   if (index !== 0 || server.id === ownServer || onTheWayMs > maxOnTheWayMs) return [];
-  return countingParts([arrivalSeries], receivedAtMs, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
+  return countingParts([arrivalSeries], undefined, receivedAtMs, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
 }

@@ -125,18 +125,20 @@ async function look(
   }: { readonly remembered: ReadonlyMap<string, SloState>; readonly isUnderMaintenance: (slo: Slo) => boolean },
 ): Promise<Looked[]> {
   const selected = await Promise.all(
-    slos.map(async (slo): Promise<Selected> => ({ slo, series: await known.catalogue.select(slo.indicator.selector) })),
+    slos.map(
+      async (slo): Promise<Selected> => ({ slo, selection: await known.catalogue.select(slo.indicator.selector) }),
+    ),
   );
   const unsuspected = selected.filter(({ slo }) => !remembered.has(slo.name));
   const lately = await readSpans(
     projections,
     known.generation,
-    unsuspected.flatMap(({ slo, series }) =>
-      series.map((one) => ({ series: one, keys: rowsOfSpans(one, [lastHours(slo, minute)]) })),
+    unsuspected.flatMap(({ slo, selection }) =>
+      selection.series.map((one) => ({ series: one, keys: rowsOfSpans(one, [lastHours(slo, minute)]) })),
     ),
   );
   const harmless = new Set(
-    unsuspected.filter(({ slo, series }) => isHarmless(slo, cellIn(lately, series, lastHours(slo, minute)))),
+    unsuspected.filter(({ slo, selection }) => isHarmless(slo, cellIn(lately, selection, lastHours(slo, minute)))),
   );
   const suspects = selected.filter((one) => !harmless.has(one));
   const rows = await readFor(projections, known.generation, suspects, minute, [lastMinutes(minute, minutesPerHour)]);
@@ -148,7 +150,7 @@ async function look(
     return {
       ...one,
       evaluated,
-      hour: cellIn(rows, one.series, lastMinutes(minute, minutesPerHour)),
+      hour: cellIn(rows, one.selection, lastMinutes(minute, minutesPerHour)),
     };
   });
 }

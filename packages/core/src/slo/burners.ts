@@ -1,10 +1,10 @@
 import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
+import { readSelection } from "./counting.ts";
 import { type FailuresRow, failureLevels, failuresKey, spanOfFailures } from "./failures.ts";
-import { readSpans } from "./read-spans.ts";
-import type { Catalogue } from "./selection.ts";
+import type { Catalogue, Selection } from "./selection.ts";
 import type { Indicator } from "./slo.ts";
-import { countIn, rowsOfSpans, type Span } from "./spans.ts";
+import { countIn, type Span } from "./spans.ts";
 import { minutesPerDay } from "./time.ts";
 
 /** What is bad in a window, by name, the most frequent first. */
@@ -21,7 +21,8 @@ export interface Burner {
 
 const maxShown = 5;
 /** Series that are looked into, of each kind. */
-const maxLooked = 300;
+const maxLooked = 200;
+const rowsPerRead = 99;
 
 /** Which tools, versions and principals burn a budget. Read where somebody is told of it, not with each evaluation. */
 export async function burnersOf(
@@ -32,36 +33,48 @@ export async function burnersOf(
   span: Span,
 ): Promise<Burners> {
   const { sli, selector } = indicator;
-  const by = async (name: "tool" | "version"): Promise<Burner[]> => {
-    const series = (await catalogue.select({ ...selector, [name]: selector[name] ?? "*" })).slice(0, maxLooked);
-    const rows = await readSpans(
-      projections,
-      generation,
-      series.map((one) => ({ series: one, keys: rowsOfSpans(one, [span]) })),
-    );
-    return top(series.map((one) => [one[name] ?? "", countIn(rows, [one], indicator, span).bad]));
+  const whole = firstOf(await catalogue.select(selector));
+  const tools = firstOf(await catalogue.select({ ...selector, tool: selector.tool ?? "*" }));
+  const servers = (await catalogue.listed("servers")).filter(({ environment, server }) =>
+    whole.series.some((one) => one.environment === environment && one.server === server),
+  );
+  const versions = [...new Set(servers.flatMap((one) => Object.keys(one.versions ?? {})))].slice(0, maxLooked);
+
+  const wholeRows = await readSelection(projections, generation, whole, [span]);
+  const toolRows = await readSelection(projections, generation, tools, [span]);
+  const ofVersion = (version: string): Selection => ({ series: whole.series, version });
+  return {
+    tools: top(
+      tools.series.map((one) => [one.tool ?? "", countIn(toolRows, { ...tools, series: [one] }, indicator, span).bad]),
+    ),
+    versions: top(
+      (selector.version === undefined ? versions : []).map((version) => [
+        version,
+        countIn(wholeRows, ofVersion(version), indicator, span).bad,
+      ]),
+    ),
+    principals: sli === "availability" ? await principalsOf(projections, generation, whole, span) : [],
   };
-  const [tools, versions] = [await by("tool"), await by("version")];
-  const principals =
-    sli === "availability" ? await principalsOf(projections, generation, catalogue, indicator, span) : [];
-  return { tools, versions, principals };
 }
+
+const firstOf = ({ series, ...selection }: Selection): Selection => ({
+  ...selection,
+  series: series.slice(0, maxLooked),
+});
 
 async function principalsOf(
   projections: Pick<Projections, "read">,
   generation: number,
-  catalogue: Catalogue,
-  { selector: { version: _, ...selector } }: Indicator,
+  { series }: Selection,
   { from, to }: Span,
 ): Promise<Burner[]> {
-  const series = (await catalogue.select(selector)).slice(0, maxLooked);
   const level = to - from <= minutesPerDay ? failureLevels[0] : failureLevels[1];
   const first = spanOfFailures(level, from);
   const spans = Array.from({ length: spanOfFailures(level, to - 1) - first + 1 }, (_, i) => first + i);
   const wanted = series.flatMap((one) => spans.map((span) => ({ span, key: failuresKey(one, level, span) })));
   const found: [string, number][] = [];
-  for (let at = 0; at < wanted.length; at += 99) {
-    const some = wanted.slice(at, at + 99);
+  for (let at = 0; at < wanted.length; at += rowsPerRead) {
+    const some = wanted.slice(at, at + rowsPerRead);
     const rows = await projections.read(
       counters.name,
       generation,

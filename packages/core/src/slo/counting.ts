@@ -1,7 +1,7 @@
 import type { Projections, RowKey } from "../follow/ports.ts";
-import type { Counts } from "./evaluate.ts";
-import { spansOf } from "./evaluate.ts";
+import { type Counts, spansOf } from "./evaluate.ts";
 import { readSpans } from "./read-spans.ts";
+import type { Selection } from "./selection.ts";
 import type { Series } from "./series.ts";
 import { slicesOf } from "./slices.ts";
 import type { Slo } from "./slo.ts";
@@ -10,44 +10,37 @@ import { countIn, minuteRows, minutesIn, rowsOfSpans, type Span, type SpanRows }
 /** An SLO, and whose calls it is about. */
 export interface Selected {
   readonly slo: Slo;
-  readonly series: readonly Series[];
+  readonly selection: Selection;
 }
 
 /** The rows that an evaluation of it reads: as many for a thousand calls as for ten million. Where slices count, all minutes of its period are among them. */
 export function keysOf(
-  { slo, series }: Selected,
+  { slo, selection }: Selected,
   minute: number,
   more: readonly Span[] = [],
-): { series: Series; keys: RowKey[] }[] {
+): { readonly series: Series; readonly keys: RowKey[] }[] {
   const spans = spansOf(slo, minute);
   const { slices } = slo;
-  return series.map((one) => ({
-    series: one,
+  return selection.series.map((series) => ({
+    series,
     keys: slices
-      ? [...minuteRows(one, wholeSlices(slices, around([...spans, ...more]))), ...rowsOfSpans(one, more)]
-      : rowsOfSpans(one, [...spans, ...more]),
+      ? [...minuteRows(series, wholeSlices(slices, around([...spans, ...more]))), ...rowsOfSpans(series, more)]
+      : rowsOfSpans(series, [...spans, ...more]),
   }));
 }
 
-export function countsFrom({ slo, series }: Selected, rows: SpanRows): Counts {
+export function countsFrom({ slo, selection }: Selected, rows: SpanRows): Counts {
   const { slices, indicator } = slo;
-  if (slices === undefined) return (span) => countIn(rows, series, indicator, span);
-  let sliced: { readonly around: Span; readonly minutes: ReturnType<typeof slicesOf> } | undefined;
+  if (slices === undefined) return (span) => countIn(rows, selection, indicator, span);
+  let known: { readonly around: Span; readonly slices: ReturnType<typeof slicesOf> } | undefined;
   return (span) => {
-    // The first that is asked for is the period, which holds all others.
-    if (sliced === undefined || span.from < sliced.around.from || span.to > sliced.around.to)
-      sliced = {
-        around: span,
-        minutes: slicesOf(minutesIn(rows, series, indicator, wholeSlices(slices, span)), slices),
-      };
-    let total = 0;
-    let bad = 0;
-    for (const slice of sliced.minutes)
-      if (slice.minute >= span.from && slice.minute < span.to) {
-        total += slice.total;
-        bad += slice.bad;
-      }
-    return { total, bad };
+    // The first that is asked for is the period, which holds nearly all others.
+    if (known === undefined || span.from < known.around.from || span.to > known.around.to) {
+      const minutes = minutesIn(rows, selection, indicator, wholeSlices(slices, span));
+      known = { around: span, slices: slicesOf(minutes, slices) };
+    }
+    const within = known.slices.filter(({ minute }) => minute >= span.from && minute < span.to);
+    return { total: within.length, bad: within.filter(({ bad }) => bad > 0).length };
   };
 }
 
@@ -76,17 +69,30 @@ export const readFor = (
     selected.flatMap((one) => keysOf(one, minute, more)),
   );
 
+/** Rows of what a selection counts in spans. */
+export const readSelection = (
+  projections: Pick<Projections, "read">,
+  generation: number,
+  { series }: Selection,
+  spans: readonly Span[],
+): Promise<SpanRows> =>
+  readSpans(
+    projections,
+    generation,
+    series.map((one) => ({ series: one, keys: rowsOfSpans(one, spans) })),
+  );
+
 /** The minutes of a span that have calls, ascending. */
 export async function readMinutes(
   projections: Pick<Projections, "read">,
   generation: number,
-  { slo, series }: Selected,
+  { slo, selection }: Selected,
   span: Span,
 ): Promise<ReturnType<typeof minutesIn>> {
   const rows = await readSpans(
     projections,
     generation,
-    series.map((one) => ({ series: one, keys: minuteRows(one, span) })),
+    selection.series.map((series) => ({ series, keys: minuteRows(series, span) })),
   );
-  return minutesIn(rows, series, slo.indicator, span);
+  return minutesIn(rows, selection, slo.indicator, span);
 }

@@ -3,15 +3,17 @@ import { counters, type DefinitionChange, type DefinitionChanges, definitionChan
 import type { Projections, RowKey } from "../follow/ports.ts";
 import type { Events, Ledger } from "../ports.ts";
 import { type Cell, countOf } from "./cell.ts";
+import { readSelection } from "./counting.ts";
 import { detectors } from "./detectors/all.ts";
 import { incompatibilities } from "./detectors/definition-diff.ts";
 import { type About, type DetectorState, type Finding, recentMinutes } from "./detectors/detector.ts";
 import { aboutSchemaBreakage, schemaBreakage } from "./detectors/schema-breakage.ts";
 import { alertsKept, listKept, openMemory } from "./memory.ts";
-import { readSpans } from "./read-spans.ts";
+import type { Selection } from "./selection.ts";
 import { idOf, type ListedSeries, type Series } from "./series.ts";
+import type { Count } from "./slo.ts";
 import type { Known } from "./slos.ts";
-import { cellIn, lastMinutes, rowsOfSpans, type Span } from "./spans.ts";
+import { cellIn, lastMinutes, type Span } from "./spans.ts";
 import { minuteOf, minutesPerDay, minutesPerHour } from "./time.ts";
 
 export interface DetectPorts {
@@ -20,9 +22,11 @@ export interface DetectPorts {
   readonly ledger: Pick<Ledger, "read">;
 }
 
+/** Whose calls a finding is about. */
+type Place = Series & { readonly version?: string };
+
 /** What is remembered of a server: of each detector, and the version whose payloads were said not to fit. */
 type ServerState = {
-  readonly series: Series;
   readonly detectors: { readonly [name: string]: DetectorState };
   readonly brokenVersion?: string;
 };
@@ -52,45 +56,39 @@ export async function detect(
     (await listKept(projections, alertsKept, serverStates)).map(({ id, value }) => [id, value as ServerState]),
   );
   let said = 0;
-  const say = async (series: Series, about: About, finding: Finding): Promise<void> => {
+  const say = async (series: Place, about: About, finding: Finding): Promise<void> => {
     await events.publish(eventOf(series, about, finding, nowMs));
     said += 1;
   };
 
-  const servers = await known.catalogue.listed("server");
+  const servers = await known.catalogue.listed("servers");
   for (let from = 0; from < servers.length; from += serversPerStep) {
-    const some = servers.slice(from, from + serversPerStep).map(({ firstAt, ...series }) => ({ series, firstAt }));
+    const some = servers.slice(from, from + serversPerStep);
     const recent = lastMinutes(minute, recentMinutes);
-    const lately = await readSpans(
-      projections,
-      known.generation,
-      some.map(({ series }) => ({ series, keys: rowsOfSpans(series, [recent]) })),
-    );
-    for (const { series, firstAt } of some) {
-      const before = remembered.get(idOf(series));
-      const ten = cellIn(lately, [series], recent);
+    const lately = await readSelection(projections, known.generation, { series: some }, [recent]);
+    for (const listed of some) {
+      const server: Series = { environment: listed.environment, server: listed.server };
+      const only: Selection = { series: [listed] };
+      const before = remembered.get(idOf(server));
+      const ten = cellIn(lately, only, recent);
       if (before === undefined && !isOfInterest(ten)) continue;
       const cells = Array.from({ length: recentMinutes }, (_, i) =>
-        cellIn(lately, [series], { from: recent.from + i, to: recent.from + i + 1 }),
+        cellIn(lately, only, { from: recent.from + i, to: recent.from + i + 1 }),
       );
-      const baseline = await baselineOf(projections, known.generation, series, minuteOf(firstAt), minute);
+      const baseline = await baselineOf(projections, known.generation, listed, minute);
       const states: { [name: string]: DetectorState } = {};
       for (const detector of detectors) {
         const { state, finding } = detector.step(before?.detectors[detector.name], { minute, recent: cells, baseline });
         if (state) states[detector.name] = state;
-        if (finding) await say(series, detector, finding);
+        if (finding) await say(server, detector, finding);
       }
-      const broken = ten.misfits ? await brokenVersion(projections, known, series, minute) : undefined;
+      const broken = ten.misfits ? await brokenVersion(projections, known.generation, listed, minute) : undefined;
       if (broken && broken.version !== before?.brokenVersion)
-        await say({ ...series, version: broken.version }, aboutSchemaBreakage, broken.finding);
+        await say({ ...server, version: broken.version }, aboutSchemaBreakage, broken.finding);
       const version = broken?.version ?? before?.brokenVersion;
-      const state: ServerState = {
-        series,
-        detectors: states,
-        ...(version !== undefined && { brokenVersion: version }),
-      };
+      const state: ServerState = { detectors: states, ...(version !== undefined && { brokenVersion: version }) };
       const isWorthIt = Object.keys(states).length > 0 || version !== undefined;
-      await memory.put({ collection: serverStates, id: idOf(series) }, before, isWorthIt ? state : undefined);
+      await memory.put({ collection: serverStates, id: idOf(server) }, before, isWorthIt ? state : undefined);
     }
   }
   const changes = await newChanges(projections, known.generation);
@@ -110,40 +108,32 @@ const isOfInterest = ({ refused, retries, rejected, drifted, scores, misfits }: 
   Boolean(refused || retries || rejected || drifted || scores || misfits);
 
 /** The seven days before the last full hour. */
-async function baselineOf(
-  projections: Projections,
-  generation: number,
-  series: Series,
-  firstMinute: number,
-  minute: number,
-) {
+async function baselineOf(projections: Projections, generation: number, listed: ListedSeries, minute: number) {
   const to = Math.floor(minute / minutesPerHour) * minutesPerHour;
   const span: Span = { from: to - baselineDays * minutesPerDay, to };
-  const rows = await readSpans(projections, generation, [{ series, keys: rowsOfSpans(series, [span]) }]);
-  return { cell: cellIn(rows, [series], span), minutes: Math.max(0, to - Math.max(span.from, firstMinute)) };
+  const only: Selection = { series: [listed] };
+  const rows = await readSelection(projections, generation, only, [span]);
+  return { cell: cellIn(rows, only, span), minutes: Math.max(0, to - Math.max(span.from, minuteOf(listed.firstAt))) };
 }
 
 /** The newest version of a server against all others, over a day. */
 async function brokenVersion(
   projections: Projections,
-  { catalogue, generation }: Known,
-  { environment, server }: Series,
+  generation: number,
+  listed: ListedSeries,
   minute: number,
 ): Promise<{ readonly version: string; readonly finding: Finding } | undefined> {
-  const versions = (await catalogue.listed("version"))
-    .filter((one) => one.environment === environment && one.server === server)
-    .sort((a, b) => b.firstAt - a.firstAt);
-  const [newest, ...others] = versions.map(({ firstAt: _, ...series }: ListedSeries): Series => series);
-  if (newest?.version === undefined || others.length === 0) return undefined;
+  const [newest, ...others] = Object.entries(listed.versions ?? {})
+    .sort(([, a], [, b]) => b - a)
+    .map(([version]) => version);
+  if (newest === undefined || others.length === 0) return undefined;
   const day = lastMinutes(minute, minutesPerDay);
-  const rows = await readSpans(
-    projections,
-    generation,
-    [newest, ...others].map((series) => ({ series, keys: rowsOfSpans(series, [day]) })),
-  );
-  const count = (series: readonly Series[]) => countOf({ sli: "schema" }, cellIn(rows, series, day));
-  const finding = schemaBreakage({ old: count(others), new: count([newest]) });
-  return finding && { version: newest.version, finding };
+  const rows = await readSelection(projections, generation, { series: [listed] }, [day]);
+  const count = (selection: Omit<Selection, "series">): Count =>
+    countOf({ sli: "schema" }, cellIn(rows, { series: [listed], ...selection }, day));
+  const [all, now] = [count({}), count({ version: newest })];
+  const finding = schemaBreakage({ old: { total: all.total - now.total, bad: all.bad - now.bad }, new: now });
+  return finding && { version: newest, finding };
 }
 
 /** Changes of definitions that came after the one that was looked at last. */
@@ -192,7 +182,7 @@ async function definitionAt(ledger: Pick<Ledger, "read">, id: string): Promise<u
 const maxDetail = 512;
 
 const eventOf = (
-  { environment, ...series }: Series,
+  { environment, ...series }: Place,
   { name, severity }: About,
   finding: Finding,
   nowMs: number,

@@ -4,10 +4,11 @@ import type { BatchIndex } from "../log/ports.ts";
 import { ownServer } from "../own-server.ts";
 import type { Ledger, Quarantine } from "../ports.ts";
 import { type Cell, countOf } from "./cell.ts";
+import { readSelection } from "./counting.ts";
 import { openMemory } from "./memory.ts";
-import { type measured, ownFigures, readSpans } from "./read-spans.ts";
+import { type measured, ownFigures } from "./read-spans.ts";
 import { addTo, rowKeysAt, type Series, type SpanRow } from "./series.ts";
-import { cellIn, rowsOfSpans } from "./spans.ts";
+import { cellIn } from "./spans.ts";
 import { levels, minuteMs, minuteOf } from "./time.ts";
 
 export interface MeasurePorts {
@@ -93,10 +94,9 @@ async function isLedgerLate(
 /** What arrived in a minute: batches, and what could not become one. */
 async function arrivedIn({ projections, quarantine }: MeasurePorts, generation: number, minute: number): Promise<Cell> {
   const span = { from: minute, to: minute + 1 };
-  const rows = await readSpans(projections, generation, [
-    { series: arrivalSeries, keys: rowsOfSpans(arrivalSeries, [span]) },
-  ]);
-  const batches = countOf({ sli: "latency" }, cellIn(rows, [arrivalSeries], span)).total;
+  const selection = { series: [arrivalSeries] };
+  const rows = await readSelection(projections, generation, selection, [span]);
+  const batches = countOf({ sli: "latency" }, cellIn(rows, selection, span)).total;
   const failed = await quarantine.count({ sinceMs: minute * minuteMs, untilMs: (minute + 1) * minuteMs });
   return { valid: batches + failed, ...(failed > 0 && { failed }) };
 }
@@ -115,6 +115,6 @@ async function write(
   const before = new Map([...keys.keys()].map((text, i) => [text, found[i]?.value as SpanRow | undefined]));
   const now = new Map(before);
   for (const { key, level, minute, cell } of touched)
-    now.set(textOf(key), addTo(now.get(textOf(key)), level, minute, cell));
+    now.set(textOf(key), addTo(now.get(textOf(key)), level, minute, "", cell));
   for (const [text, key] of keys) await memory.put(key, before.get(text), now.get(text));
 }

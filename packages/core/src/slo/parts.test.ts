@@ -7,7 +7,7 @@ import { addCells, type Cell, countOf } from "./cell.ts";
 import { complement, ratioOf, toNumber } from "./ratio.ts";
 import { lookForRetry } from "./retries.ts";
 import { fits } from "./selection.ts";
-import { addTo, type SpanRow } from "./series.ts";
+import { addTo, otherVersions, type SpanRow } from "./series.ts";
 import { slicesOf } from "./slices.ts";
 import { piecesOf } from "./spans.ts";
 import { levels } from "./time.ts";
@@ -79,12 +79,22 @@ describe("cells", () => {
   test("a row of an older lap is replaced, one of a newer stays", () => {
     const [minutes] = levels;
     const lap = minutes.kept * minutes.cells;
-    const row = addTo(undefined, minutes, 61, { valid: 1 });
-    expect(row).toEqual({ span: 1, cells: { 1: { valid: 1 } } });
-    const later = addTo(row, minutes, 61 + lap, { valid: 2 });
-    expect(later).toEqual({ span: 1 + minutes.kept, cells: { 1: { valid: 2 } } });
-    expect(addTo(later as SpanRow, minutes, 61, { valid: 3 })).toBe(later);
+    const row = addTo(undefined, minutes, 61, "2", { valid: 1 });
+    expect(row).toEqual({ span: 6, cells: { 1: { 2: { valid: 1 } } } });
+    const later = addTo(row, minutes, 61 + lap, "2", { valid: 2 });
+    expect(later).toEqual({ span: 6 + minutes.kept, cells: { 1: { 2: { valid: 2 } } } });
+    expect(addTo(later as SpanRow, minutes, 61, "2", { valid: 3 })).toBe(later);
   });
+});
+
+test("versions that somebody makes up are counted together", () => {
+  const [minutes] = levels;
+  let row: SpanRow | undefined;
+  for (let i = 0; i < 100; i += 1) row = addTo(row, minutes, 0, i === 0 ? "__proto__" : `made-up-${i}`, { valid: 1 });
+  const cells = row?.cells[0] ?? {};
+  expect(Object.keys(cells).length).toBe(9);
+  expect(Object.values(cells).reduce((sum, { valid = 0 }) => sum + valid, 0)).toBe(100);
+  expect(cells[otherVersions]).toEqual({ valid: 92 });
 });
 
 describe("ratios", () => {

@@ -1,6 +1,6 @@
 import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
-import { type ListedSeries, type Scope, type Series, scopeOf, seriesList } from "./series.ts";
+import type { ListedSeries, Scope, Series } from "./series.ts";
 import type { Selector } from "./slo.ts";
 
 /** Whether a text fits a pattern, in which `*` stands for any characters. Linear in what it is given, whatever the pattern. */
@@ -19,26 +19,29 @@ export function fits(pattern: string, text: string): boolean {
   return true;
 }
 
-/** Which of a series' names a selector looks at decides in which scope it is counted: no call is counted twice. */
-export const scopeOfSelector = ({ version, tool }: Selector): Scope =>
-  scopeOf({ ...(version !== undefined && { version }), ...(tool !== undefined && { tool }) });
+/** Series whose calls are meant, and which versions of them: a pattern; absent for all. */
+export interface Selection {
+  readonly series: readonly Series[];
+  readonly version?: string;
+}
 
-export const selects = (selector: Selector, series: Series): boolean =>
-  (["environment", "server", "version", "tool"] as const).every(
+const selects = (selector: Selector, series: Series): boolean =>
+  (["environment", "server", "tool"] as const).every(
     (name) => selector[name] === undefined || fits(selector[name], series[name] ?? ""),
   );
 
 /** The one series that a selector without patterns means. */
-function seriesMeant({ environment, server, version, tool }: Selector): Series | undefined {
+function seriesMeant({ environment, server, tool }: Selector): Series | undefined {
   if (environment === undefined || server === undefined) return undefined;
-  if ([environment, server, version, tool].some((name) => name?.includes("*"))) return undefined;
-  return { environment, server, ...(version !== undefined && { version }), ...(tool !== undefined && { tool }) };
+  if ([environment, server, tool].some((name) => name?.includes("*"))) return undefined;
+  return { environment, server, ...(tool !== undefined && { tool }) };
 }
 
 /** What there is to select from, each scope listed at most once, when it is first asked for. */
 export interface Catalogue {
   listed(scope: Scope): Promise<readonly ListedSeries[]>;
-  select(selector: Selector): Promise<readonly Series[]>;
+  /** Tools where the selector names one, else servers: no call is counted twice. */
+  select(selector: Selector): Promise<Selection>;
 }
 
 const seriesPerRead = 1_000;
@@ -53,9 +56,11 @@ export function openCatalogue(projections: Pick<Projections, "list">, generation
   return {
     listed,
     async select(selector) {
+      const version = selector.version === undefined ? {} : { version: selector.version };
       const meant = seriesMeant(selector);
-      if (meant) return [meant];
-      return (await listed(scopeOfSelector(selector))).filter((series) => selects(selector, series));
+      if (meant) return { series: [meant], ...version };
+      const all = await listed(selector.tool === undefined ? "servers" : "tools");
+      return { series: all.filter((series) => selects(selector, series)), ...version };
     },
   };
 }
@@ -68,7 +73,7 @@ async function listAll(
   const all: ListedSeries[] = [];
   for (let after: string | undefined; ; ) {
     const rows = await projections.list(counters.name, generation, {
-      collection: seriesList(scope),
+      collection: scope,
       limit: seriesPerRead,
       ...(after !== undefined && { after }),
     });

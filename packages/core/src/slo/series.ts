@@ -1,48 +1,41 @@
-import type { ServerRef } from "@tooltrail/format";
 import type { RowKey } from "../follow/ports.ts";
 import { rowId } from "../follow/row-id.ts";
 import { addCells, type Cell } from "./cell.ts";
 import { cellAt, type Level, levels, slotOf } from "./time.ts";
 
-/** Whose calls are counted together: those of a server in an environment, and of these those of a version, of a tool, or of both. */
+/** Whose calls are counted together: those of a server in an environment, or of these those of a tool. One without an environment has the empty text. */
 export type Series = {
   readonly environment: string;
   readonly server: string;
-  readonly version?: string;
   readonly tool?: string;
 };
 
-/** As it is listed. `firstAt`: when its first record was, in the log's order, in milliseconds. */
-export type ListedSeries = Series & { readonly firstAt: number };
+/** As it is listed. `firstAt`: when its first record was, in the log's order, in milliseconds; of a server that of each version, too. */
+export type ListedSeries = Series & {
+  readonly firstAt: number;
+  readonly versions?: { readonly [version: string]: number };
+};
 
-export type Scope = "server" | "version" | "tool" | "both";
+export type Scope = "servers" | "tools";
+export const scopeOf = ({ tool }: { readonly tool?: string | undefined }): Scope =>
+  tool === undefined ? "servers" : "tools";
 
-export function scopeOf({ version, tool }: { readonly version?: string; readonly tool?: string }): Scope {
-  if (version === undefined) return tool === undefined ? "server" : "tool";
-  return tool === undefined ? "version" : "both";
-}
+/** Where a series is listed, so that whoever asks for all of a scope finds it. */
+export const listKey = (series: Series): RowKey => ({ collection: scopeOf(series), id: idOf(series) });
 
-/** Collections of rows: the series that there are of each scope. */
-export const seriesList = (scope: Scope): string => `series#${scope}`;
-export const idOf = ({ environment, server, version = "", tool = "" }: Series): string =>
-  rowId(environment, server, version, tool);
+export const idOf = ({ environment, server, tool }: Series): string =>
+  tool === undefined ? rowId(environment, server) : rowId(environment, server, tool);
 
-/** The rows that a record about a server touches at a minute: those of its series, at each level. */
-export function seriesOf(server: ServerRef, tool: string | undefined): Series[] {
-  const whole = { environment: server.environment ?? "", server: server.id };
-  const { version } = server;
-  return [
-    whole,
-    ...(version === undefined ? [] : [{ ...whole, version }]),
-    ...(tool === undefined ? [] : [{ ...whole, tool }]),
-    ...(version === undefined || tool === undefined ? [] : [{ ...whole, version, tool }]),
-  ];
-}
+/** Of a server, days are summed, too: its long windows are looked at all the time, those of a tool when somebody asks. */
+export const levelsOf = (series: Series): readonly Level[] => (series.tool === undefined ? levels : levels.slice(0, 2));
 
-/** A row of cells. Its members are numbers of cells; `span` tells which one it is of those that have had its place. */
+/** What happened, by version of the server; the empty text is for a server that names none. */
+export type Versions = { readonly [version: string]: Cell };
+
+/** A row of cells. `span` tells which one it is of those that have had its place. */
 export type SpanRow = {
   readonly span: number;
-  readonly cells: { readonly [cell: string]: Cell };
+  readonly cells: { readonly [cell: string]: Versions };
 };
 
 /** Each series is a collection of its own: a store may keep collections apart, and none of them is busier than its calls. */
@@ -54,16 +47,30 @@ export const rowKeyOf = (series: Series, level: Level, span: number): RowKey => 
 });
 
 export const rowKeysAt = (series: Series, minute: number): RowKey[] =>
-  levels.map((level) => rowKeyOf(series, level, cellAt(level, minute).span));
+  levelsOf(series).map((level) => rowKeyOf(series, level, cellAt(level, minute).span));
+
+/** Versions that a cell tells apart. Servers are replaced, not piled up; whoever makes versions up shall not make rows grow. */
+const maxVersions = 8;
+export const otherVersions = "…";
 
 /**
  * A row with one more cell's worth of what happened at a minute.
  *
  * A newer span takes the place of the one that is there. What belongs to an older one comes too late to be kept at this level.
  */
-export function addTo(row: SpanRow | undefined, level: Level, minute: number, added: Cell): SpanRow | undefined {
+export function addTo(
+  row: SpanRow | undefined,
+  level: Level,
+  minute: number,
+  version: string,
+  added: Cell,
+): SpanRow | undefined {
   const { span, cell } = cellAt(level, minute);
   if (row !== undefined && row.span > span) return row;
   const cells = row?.span === span ? row.cells : {};
-  return { span, cells: { ...cells, [cell]: addCells(cells[cell] ?? {}, added) } };
+  const versions = cells[cell] ?? {};
+  const known = Object.hasOwn(versions, version) || Object.keys(versions).length < maxVersions;
+  const name = known ? version : otherVersions;
+  const before = Object.hasOwn(versions, name) ? versions[name] : undefined;
+  return { span, cells: { ...cells, [cell]: { ...versions, [name]: addCells(before ?? {}, added) } } };
 }

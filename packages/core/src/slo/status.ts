@@ -70,7 +70,7 @@ export async function statusOf(
 ): Promise<SloView[]> {
   const states = await readStates(projections);
   const selected = await Promise.all(
-    slos.map(async (one) => ({ ...one, series: await known.catalogue.select(one.slo.indicator.selector) })),
+    slos.map(async (one) => ({ ...one, selection: await known.catalogue.select(one.slo.indicator.selector) })),
   );
   const hours = hoursUpTo(minute);
   const outlook = lastMinutes(minute, outlookMinutes);

@@ -6,19 +6,20 @@ export const minutesPerHour = 60;
 export const minutesPerDay = 1_440;
 
 /**
- * Three levels of rows: the minutes of an hour, the hours of a day, the days of a month of 32. Each row holds the cells of one span, and there is a ring of them: the row of a span is the
- * one that the span of `kept` before had, so what is kept is bounded without anybody who deletes.
+ * Rows of cells: ten minutes of an hour, six hours of a day, or four days, in one row. Each row has a place in a ring: the row of a span is the one that the span `kept` before it had, so what
+ * is kept is bounded without anybody who deletes. Rows are small, since each commit writes those that it touches whole.
  *
- * Minutes are kept for 34 days: the longest window that ends in a minute is 30 days, a record may lie a day ahead, and one may come late. Hours for 100 days (a quarter), days for 544.
+ * Minutes are kept for 34 days: the longest window that ends in a minute is 30 days, a record may lie a day ahead, and one may come late. Hours and days are kept for a year and a half.
  */
 export const levels = [
-  { name: "minutes", cellMinutes: 1, cells: 60, kept: 816 },
-  { name: "hours", cellMinutes: minutesPerHour, cells: 24, kept: 100 },
-  { name: "days", cellMinutes: minutesPerDay, cells: 32, kept: 17 },
+  { name: "minutes", cellMinutes: 1, cells: 10, kept: 34 * 144 },
+  { name: "hours", cellMinutes: minutesPerHour, cells: 6, kept: 544 * 4 },
+  { name: "days", cellMinutes: minutesPerDay, cells: 4, kept: 136 },
 ] as const;
+export type Level = (typeof levels)[number];
+
 /** Of which every minute can be told. The ring holds more, since a record may lie a day ahead. */
 export const keptMinutes = 33 * minutesPerDay;
-export type Level = (typeof levels)[number];
 
 /** Which cell of which row a minute lies in. `span` numbers the rows of a level since the epoch. */
 export const cellAt = (
@@ -31,4 +32,4 @@ export const cellAt = (
 
 /** The id of a span's row in its ring. */
 export const slotOf = ({ name, kept }: Level, span: number): string =>
-  `${name}/${String(span % kept).padStart(3, "0")}`;
+  `${name}/${String(span % kept).padStart(4, "0")}`;
