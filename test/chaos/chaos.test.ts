@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { runChaos } from "./run.ts";
 
-test("of what was answered before a kill -9 nothing is lost and nothing is doubled, in the ledger and in the log", async () => {
+test("of what was answered before a kill -9 nothing is lost and nothing is doubled, in the ledger, in the log and in the counters", async () => {
   const seed = Math.floor(Math.random() * 4_294_967_296);
   const say = (line: string): void => console.info(`chaos, seed ${seed}: ${line}`);
   const { problems, lost, doubled, calls, events, kills, found } = await runChaos({
@@ -12,7 +12,9 @@ test("of what was answered before a kill -9 nothing is lost and nothing is doubl
   });
   expect({ seed, problems, lost, doubled }).toEqual({ seed, problems: [], lost: 0, doubled: 0 });
   // An audit of nothing would find nothing.
-  const { records, leaves, checkpoints } = found;
-  expect(Math.min(calls.answered, events.acknowledged, kills.proxy, kills.pipeline, checkpoints)).toBeGreaterThan(0);
+  const { records, leaves, checkpoints, counted } = found;
+  expect(
+    Math.min(calls.answered, events.acknowledged, kills.proxy, kills.pipeline, checkpoints, counted),
+  ).toBeGreaterThan(0);
   expect(leaves).toBe(records);
 }, 240_000);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { recordId } from "@tooltrail/format";
-import { type Checkpoint, parseCheckpointBody, parseNote } from "@tooltrail/format/log";
+import { type Checkpoint, type Leaf, parseCheckpointBody, parseNote } from "@tooltrail/format/log";
 import { inFolder, isGrownFrom, seeLog } from "../support/log-reader.ts";
 import type { ChaosPlace } from "./place.ts";
 import type { Problems } from "./problems.ts";
@@ -28,21 +28,22 @@ export function watchCheckpoints({ data }: ChaosPlace): Watch {
 /**
  * Holds the log against the ledger, by its format alone: each record is one leaf, and the last checkpoint extends all that were seen. The pipeline must have stopped.
  *
- * @param ids of all records in the ledger. @returns how many leaves there are.
+ * @param ids of all records in the ledger. @returns all leaves.
  */
 export async function auditLog(
   place: ChaosPlace,
   ids: Iterable<string>,
   { seen }: Watch,
   problems: Problems,
-): Promise<number> {
+): Promise<readonly Leaf[]> {
   const log = await seeLog(inFolder(place.data));
   if (log === undefined) {
     problems.add("no checkpoint was published", place.data);
-    return 0;
+    return [];
   }
+  const leaves = await log.leaves();
   const times = new Map<string, number>();
-  for (const leaf of await log.leaves()) times.set(recordId(leaf), (times.get(recordId(leaf)) ?? 0) + 1);
+  for (const leaf of leaves) times.set(recordId(leaf), (times.get(recordId(leaf)) ?? 0) + 1);
   for (const id of ids) {
     if (!times.has(id)) problems.add("a record of the ledger is not in the log", id);
     else if (times.get(id) !== 1) problems.add("a record is in the log more than once", id);
@@ -53,7 +54,7 @@ export async function auditLog(
     const grown = earlier.size <= log.size && (await isGrownFrom(log, earlier));
     if (!grown) problems.add("a checkpoint was taken back", body);
   }
-  return log.size;
+  return leaves;
 }
 
 function textIn(file: string): string | undefined {

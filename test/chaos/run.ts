@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Audit, auditLedger } from "./audit.ts";
 import { type Book, openBook } from "./book.ts";
 import { startClients } from "./clients.ts";
+import { auditCounters } from "./counters.ts";
 import { drainSpool } from "./drain.ts";
 import { auditLog, watchCheckpoints } from "./log.ts";
 import { pageThrough } from "./pages.ts";
@@ -36,6 +37,7 @@ export interface Summary {
     readonly paged: number;
     readonly leaves: number;
     readonly checkpoints: number;
+    readonly counted: number;
   };
   readonly unknown: number;
   readonly lost: number;
@@ -99,6 +101,7 @@ async function runIn(place: ChaosPlace, { rounds, seed, say }: ChaosOptions): Pr
     checkpoints,
     problems,
   );
+  const counted = await auditCounters(place, leaves, problems);
   for (const [kind, ids] of paged) compare(ids, audit.ids.get(kind) ?? new Set(), problems);
   for (const [what, times] of book.troubles) problems.add(what, `${times} times`);
 
@@ -109,7 +112,7 @@ async function runIn(place: ChaosPlace, { rounds, seed, say }: ChaosOptions): Pr
     played,
     book,
     audit,
-    { paged: [...paged.values()], leaves, checkpoints: checkpoints.seen.size },
+    { paged: [...paged.values()], leaves: leaves.length, checkpoints: checkpoints.seen.size, counted },
     problems,
   );
 }
@@ -170,7 +173,12 @@ function summaryOf(
   played: Pick<Summary, "seed" | "rounds" | "seconds" | "kills" | "starts">,
   book: Book,
   { batches, emitters, records, answeredUnknown, unknown, lost, doubled }: Audit,
-  read: { readonly paged: readonly ReadonlySet<string>[]; readonly leaves: number; readonly checkpoints: number },
+  read: {
+    readonly paged: readonly ReadonlySet<string>[];
+    readonly leaves: number;
+    readonly checkpoints: number;
+    readonly counted: number;
+  },
   problems: Problems,
 ): Summary {
   const calls = [...book.calls.values()];
@@ -180,7 +188,15 @@ function summaryOf(
     ...played,
     calls: { sent: calls.length, answered: calls.filter(({ answered }) => answered).length, answeredUnknown },
     events: { sent: events.length, acknowledged: events.filter(({ acknowledged }) => acknowledged > 0).length },
-    found: { emitters, batches, records, paged, leaves: read.leaves, checkpoints: read.checkpoints },
+    found: {
+      emitters,
+      batches,
+      records,
+      paged,
+      leaves: read.leaves,
+      checkpoints: read.checkpoints,
+      counted: read.counted,
+    },
     unknown,
     lost,
     doubled,
