@@ -8,6 +8,7 @@ import { openDatabase } from "@tooltrail/local/sqlite";
 import { sqliteProjections } from "@tooltrail/local/sqlite-projections";
 import { sleep } from "../chaos/processes.ts";
 import { aCall } from "../support/batches.ts";
+import { countersCost } from "./budgets-cost.ts";
 import { type Figure, figure, ofRounds } from "./figures.ts";
 import { type OneMachine, startOneMachine } from "./one-machine.ts";
 import type { Scale } from "./scale.ts";
@@ -17,7 +18,7 @@ import { median } from "./statistics.ts";
 const minuteMs = 60_000;
 
 /** Error budgets: how long a look at many SLOs takes, and how soon what burns is said. */
-export const benchBudgets = ({ budgets: { servers, rounds, waits } }: Scale): Promise<Figure[]> =>
+export const benchBudgets = ({ budgets: { servers, rounds, waits, counted } }: Scale): Promise<Figure[]> =>
   inScratch(async (dir) => {
     const nowMs = Math.floor(Date.now() / minuteMs) * minuteMs;
     const looks: { burning: number; healthy: number }[] = [];
@@ -50,6 +51,7 @@ export const benchBudgets = ({ budgets: { servers, rounds, waits } }: Scale): Pr
       ...figures,
       figure("PutEvents to slo.burn.started, slowest", Math.max(...waited), "s", { target: { atMost: 15 } }),
       figure("PutEvents to slo.burn.started, p50", median(waited), "s"),
+      ...countersCost(counted),
     ];
   });
 

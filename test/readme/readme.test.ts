@@ -21,6 +21,9 @@ const shown: readonly RegExp[] = [
   /^Sound: tooltrail\.local\/\w+ at http/m,
   /refund/,
   /(?=[\s\S]*echo)(?=[\s\S]*refund)/,
+  /(is not valid JSON[\s\S]*){4}/,
+  /(?=[\s\S]*availability:memory-server .*page-1h)(?=[\s\S]*\(exit 1: something burns\))(?=[\s\S]*4 read_graph)/,
+  /(?=[\s\S]*billing-availability: availability)(?=[\s\S]*page-1h firing)(?=[\s\S]*billing-availability.*version 1)/,
 ];
 
 describe("the README", () => {
