@@ -73,7 +73,7 @@ export interface SlosPage {
 export type { Maintenance, RuleView, SloView };
 
 /** `definition`: the OpenSLO document; null where nobody has defined it. Versions, the latest first. Principals with their names, where they have not been forgotten. */
-export type SloAnswer = SloView & {
+export type SloAnswer = Omit<SloView, "burners"> & {
   readonly burners: Omit<Burners, "principals"> & {
     readonly principals: readonly (Burner & { readonly subject?: string })[];
   };

@@ -17,9 +17,10 @@ export const keyType = "S";
 
 /**
  * What each function asks of DynamoDB through these adapters, hence what its role may allow, and no more. A transaction needs the permission of
- * each of its writes. On the ledger `Query` is of the index alone, and on State `DeleteItem` of keys that begin with `QUARANTINE`.
+ * each of its writes. On the ledger `Query` is of the index alone. On State the api's `DeleteItem` is of `QUARANTINE` and of definitions, the evaluation's of `P#slo-alerts`.
  *
- * `partitions`: what the keys of State begin with that it names (`dynamodb:LeadingKeys`). Sequencer, signer and followers are told apart by nothing else.
+ * `partitions`: what the keys of State begin with that it names (`dynamodb:LeadingKeys`), of rows of projections with their name. Sequencer, signer, follower and evaluation are told apart by nothing
+ * else.
  */
 export const permissions = {
   ingest: { ledger: ["PutItem"], state: ["GetItem", "PutItem"] },
@@ -39,8 +40,22 @@ export const permissions = {
   },
   sign: { ledger: [], state: ["GetItem", "PutItem"], partitions: ["LOG", "SIGNER"] },
   follow: {
-    ledger: [],
+    ledger: ["GetItem"],
     state: ["BatchGetItem", "BatchWriteItem", "DeleteItem", "GetItem", "PutItem", "Query"],
-    partitions: ["CURSOR", "P"],
+    partitions: ["CURSOR", "P#continuity", "P#continuity-said", "P#counters", "P#inventory", "P#postings"],
+  },
+  evaluate: {
+    ledger: ["BatchGetItem", "GetItem", "Query"],
+    state: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+    partitions: [
+      "CURSOR",
+      "DAYS",
+      "LEAF",
+      "P#counters",
+      "P#own-figures",
+      "P#slo-alerts",
+      "P#slo-definitions",
+      "QUARANTINE",
+    ],
   },
 } as const;

@@ -14,6 +14,8 @@ test("a request is signed as AWS Signature Version 4 says, for API Gateway", asy
   expect(headers["x-amz-security-token"]).toBe("a session");
   expect(headers.authorization).toBe(
     signature({
+      method: "GET",
+      body: "",
       date,
       path: "/v1/records",
       query: "limit=5&server=a%2Fb&tool=read%20file",
@@ -27,8 +29,34 @@ test("a request is signed as AWS Signature Version 4 says, for API Gateway", asy
   );
 });
 
+test("of a body, its type and the hash of its bytes are signed", async () => {
+  const url = new URL("https://abc.execute-api.eu-west-1.amazonaws.com/v1/series");
+  const body = JSON.stringify({ document: { metadata: { name: "zürich-☂" } } });
+  const headers = await signed(async () => ({ credentials, region: "eu-west-1" }))("POST", url, body);
+  expect(headers["content-type"]).toBe("application/json");
+  expect(headers["x-amz-content-sha256"]).toBe(createHash("sha256").update(Buffer.from(body, "utf8")).digest("hex"));
+  expect(headers.authorization).toBe(
+    signature({
+      method: "POST",
+      body,
+      date: headers["x-amz-date"] ?? "",
+      path: "/v1/series",
+      query: "",
+      headers: {
+        "content-type": "application/json",
+        host: url.host,
+        "x-amz-content-sha256": headers["x-amz-content-sha256"] ?? "",
+        "x-amz-date": headers["x-amz-date"] ?? "",
+        "x-amz-security-token": "a session",
+      },
+    }),
+  );
+});
+
 /** By the description of Signature Version 4: canonical request, text to sign, derived key. */
 function signature(request: {
+  method: string;
+  body: string;
   date: string;
   path: string;
   query: string;
@@ -38,13 +66,13 @@ function signature(request: {
   const hmac = (key: string | Buffer, text: string): Buffer => createHmac("sha256", key).update(text).digest();
   const names = Object.keys(request.headers).sort();
   const canonical = [
-    "GET",
+    request.method,
     request.path,
     request.query,
     ...names.map((name) => `${name}:${request.headers[name]}`),
     "",
     names.join(";"),
-    sha256(""),
+    sha256(request.body),
   ].join("\n");
   const scope = `${request.date.slice(0, 8)}/eu-west-1/execute-api/aws4_request`;
   const key = scope

@@ -3,8 +3,11 @@ import type { SignatureV4Init } from "@smithy/signature-v4";
 import { isLoopback } from "@tooltrail/format";
 import { type Config, readToken } from "./config.ts";
 
-/** What a request carries to prove who asks. */
-export type Authorize = (method: string, url: URL) => Promise<{ readonly [header: string]: string }>;
+/** What a request carries to prove who asks. A body is sent as it is given here, as `bodyType`. */
+export type Authorize = (method: string, url: URL, body?: string) => Promise<{ readonly [header: string]: string }>;
+
+/** What bodies are. */
+export const bodyType = "application/json";
 
 /**
  * How the pipeline at the endpoint is asked: on this machine with the token of its data folder; elsewhere with `TOOLTRAIL_TOKEN` (a JWT) where
@@ -32,7 +35,7 @@ const bearer =
 
 /** Signs for an HTTP API of API Gateway. The AWS modules are loaded by the first request. */
 export function signed(init: () => Promise<Pick<SignatureV4Init, "credentials" | "region">>): Authorize {
-  return async (method, url) => {
+  return async (method, url, body) => {
     const { SignatureV4 } = await import("@smithy/signature-v4");
     const signer = new SignatureV4({ ...(await init()), service: "execute-api", sha256: Sha256 });
     const { headers } = await signer.sign({
@@ -41,7 +44,9 @@ export function signed(init: () => Promise<Pick<SignatureV4Init, "credentials" |
       hostname: url.hostname,
       path: url.pathname,
       query: Object.fromEntries(url.searchParams),
-      headers: { host: url.host },
+      // Signature Version 4 wants the type signed where there is one; of the body its hash is.
+      headers: { host: url.host, ...(body !== undefined && { "content-type": bodyType }) },
+      ...(body !== undefined && { body }),
     });
     const { host: _, ...rest } = headers; // fetch sets it itself
     return rest;

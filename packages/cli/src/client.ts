@@ -1,5 +1,5 @@
 import type { ErrorAnswer } from "@tooltrail/api/types";
-import type { Authorize } from "./authorize.ts";
+import { type Authorize, bodyType } from "./authorize.ts";
 
 /** The pipeline said no, and why. `status` is HTTP's. */
 export class Refused extends Error {
@@ -16,7 +16,8 @@ export class Unreachable extends Error {}
 export interface Client {
   get<T>(path: string, query?: { readonly [name: string]: string | undefined }): Promise<T>;
   text(path: string): Promise<string>;
-  post<T>(path: string): Promise<T>;
+  /** @param body as JSON; absent: none. */
+  post<T>(path: string, body?: object): Promise<T>;
   delete<T>(path: string): Promise<T>;
 }
 
@@ -32,19 +33,20 @@ export function createClient(endpoint: string, authorize: Authorize): Client {
       return json(url, "GET");
     },
     text: async (path) => (await ask(at(path), "GET")).text(),
-    post: (path) => json(at(path), "POST"),
+    post: (path, body) => json(at(path), "POST", body && JSON.stringify(body)),
     delete: (path) => json(at(path), "DELETE"),
   };
 
-  async function json<T>(url: URL, method: string): Promise<T> {
-    return (await (await ask(url, method)).json()) as T;
+  async function json<T>(url: URL, method: string, body?: string): Promise<T> {
+    return (await (await ask(url, method, body)).json()) as T;
   }
 
-  async function ask(url: URL, method: string): Promise<Response> {
+  async function ask(url: URL, method: string, body?: string): Promise<Response> {
     const response = await fetch(url, {
       method,
       redirect: "error",
-      headers: await authorize(method, url),
+      headers: { ...(body !== undefined && { "content-type": bodyType }), ...(await authorize(method, url, body)) },
+      ...(body !== undefined && { body }),
       signal: AbortSignal.timeout(timeoutMs),
     }).catch((error: Error) => {
       const { code } = (error.cause ?? error) as { code?: string };

@@ -6,6 +6,7 @@ import { projectionsRoutes } from "./projections.ts";
 import { proxyCommand } from "./proxy.ts";
 import { quarantineRoutes } from "./quarantine.ts";
 import { recordCommand, recordsCommand } from "./records.ts";
+import { sloRoutes } from "./slo.ts";
 import { verifyCommand } from "./verify.ts";
 import { witnessCommand } from "./witness.ts";
 
@@ -25,6 +26,7 @@ const app = buildApplication<CommandContext>(
       emitters: emittersCommand,
       projections: projectionsRoutes,
       quarantine: quarantineRoutes,
+      slo: sloRoutes,
       verify: verifyCommand,
       witness: witnessCommand,
     },

@@ -216,8 +216,9 @@ function definitionPart(leaf: LogLeaf, { tool, digest, at }: DefinitionRecord): 
   };
 }
 
-function partsOfArrival({ index, server, receivedAtMs, lastAt }: LogLeaf): Part[] {
+/** Of signed batches: when a plain event was sent nobody knows, since it may tell of calls of long ago. */
+function partsOfArrival({ index, key, server, receivedAtMs, lastAt }: LogLeaf): Part[] {
   const onTheWayMs = Math.max(0, receivedAtMs - lastAt);
-  if (index !== 0 || server.id === ownServer || onTheWayMs > maxOnTheWayMs) return [];
+  if (index !== 0 || key === undefined || server.id === ownServer || onTheWayMs > maxOnTheWayMs) return [];
   return countingParts([arrivalSeries], undefined, receivedAtMs, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
 }

@@ -29,7 +29,9 @@ export interface ServerPlace {
  */
 export function defaultSlos({ environment, server }: ServerPlace, defined: readonly Slo[]): Slo[] {
   const selector = { environment, server };
-  const where = environment === "" ? server : `${server}@${environment}`;
+  // An "@" of its own must not make a server pass for another one's environment.
+  const name = server.replaceAll("@", "%40");
+  const where = environment === "" ? name : `${name}@${environment}`;
   const all = [
     slo(`availability:${where}`, `Availability of ${where}`, { sli: "availability", selector }, per(1_000, 995)),
     slo(

@@ -91,7 +91,7 @@ async function isLedgerLate(
   return first === undefined || first + count > (size ?? 0);
 }
 
-/** What arrived in a minute: batches, and what could not become one. */
+/** What arrived in a minute: signed batches, and what could not become one. */
 async function arrivedIn({ projections, quarantine }: MeasurePorts, generation: number, minute: number): Promise<Cell> {
   const span = { from: minute, to: minute + 1 };
   const selection = { series: [arrivalSeries] };

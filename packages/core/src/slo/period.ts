@@ -10,9 +10,17 @@ export interface Elapsed {
 
 export function elapsedOf(period: Period, minute: number): Elapsed {
   if (period.kind === "rolling") return { span: lastMinutes(minute, period.minutes), minutes: period.minutes };
-  const { from, to } = calendarSpan(period.unit, period.timeZone, minute);
+  let unit = lastUnits.get(period);
+  if (unit === undefined || minute < unit.from || minute >= unit.to) {
+    unit = calendarSpan(period.unit, period.timeZone, minute);
+    lastUnits.set(period, unit);
+  }
+  const { from, to } = unit;
   return { span: { from, to: minute + 1 }, minutes: to - from };
 }
+
+/** A replay asks for each minute of a month, and clocks of time zones are slow to tell. */
+const lastUnits = new WeakMap<Period, Span>();
 
 /** The calendar unit that a minute lies in, as the clocks of its time zone have it: a day may have 23 hours. Weeks begin on Monday (ISO 8601). */
 function calendarSpan(unit: CalendarUnit, timeZone: string, minute: number): Span {
