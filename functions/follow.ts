@@ -44,12 +44,16 @@ export const handler = lambda(logger, async (event: Woken, context: Context): Pr
   });
 });
 
-/** Wakes the evaluation where more calls have gone badly. Unsaid, the clock's comes within a minute. */
+/** Wakes the evaluation where more calls have gone badly. Unsaid, it is said with the next call, and the clock's comes within a minute. */
 async function sayBad({ projections: rows, events }: Follower): Promise<void> {
   const bad = await readBadTotal(rows);
   if (bad === saidBad || bad === 0) return;
-  saidBad = bad;
-  await events.publish({ type: "counters.advanced", bad });
+  try {
+    await events.publish({ type: "counters.advanced", bad });
+    saidBad = bad;
+  } catch (error) {
+    logger.warn("counters.advanced was not said", error as Error);
+  }
 }
 
 /** An event of the bus, or what a schedule sends, whatever that is. */

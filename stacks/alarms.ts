@@ -1,5 +1,6 @@
 import type { StageConfig } from "./config.ts";
 import type { Deployed } from "./functions.ts";
+import { projections } from "./state.ts";
 
 interface Watched {
   readonly functions: readonly Deployed[];
@@ -25,16 +26,13 @@ type Bound = ({ readonly above: number } | { readonly below: number }) & {
   readonly orSilent?: true;
 };
 
-/** What follows the log, by name: each says how far it is behind. */
-const projections = ["inventory", "continuity", "postings"] as const;
-
 const atOnce: Bound = { above: 0, minutes: 1 };
 
 /**
  * An alarm for everything that a person has to know, all to one topic, and a dashboard of the numbers behind them. What each means and what to
  * do is in RUNBOOK.md under the alarm's name.
  *
- * No data is no alarm: on a quiet day nothing happens. But a checkpoint is published, and every projection looks for one, on any day.
+ * No data is no alarm: on a quiet day nothing happens. But a checkpoint is published, every projection looks for one, and SLOs are evaluated, on any day.
  *
  * @returns what tells of each function that it is bad, which also stops its release.
  */
@@ -110,6 +108,7 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     reconcile: [halted],
     sign: [halted],
     follow: [halted],
+    evaluate: [halted],
   };
   const gates = functions.map(({ name, fn, atOnce: reserved }) => ({
     name,
@@ -142,6 +141,12 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       minutes: 10,
       orSilent: true,
     });
+  // Tooltrail's own SLOs are always there, so that it says a number above zero once a minute.
+  alarm("evaluate-silent", "No SLO was evaluated for five minutes.", own("SlosEvaluated"), {
+    below: 1,
+    minutes: 5,
+    orSilent: true,
+  });
   alarm("emitter-gap", "Batches that an emitter has numbered have not come.", own("EmitterGaps"), atOnce);
 
   for (const [name, dead] of Object.entries(deadQueues))
@@ -192,6 +197,8 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       signals: [own("LogHalted"), own("SequenceRetry"), own("WitnessFailed"), own("EmitterGaps")],
     },
     { title: "Projections, milliseconds behind", signals: behind.map(({ signal }) => signal) },
+    // Each evaluation says how many fire then.
+    { title: "Error budgets", signals: [{ ...own("AlertsFiring"), statistic: "Maximum" }, own("SlosEvaluated")] },
     { title: "Runs", signals: functions.map(({ fn }) => ofFunction(fn, "Invocations")) },
     {
       title: "Failures",

@@ -23,22 +23,44 @@ export const routes = {
     "GET /v1/batches",
     "GET /v1/inventory/{what}",
     "GET /v1/emitters",
+    "GET /v1/slos",
+    "GET /v1/slos/{name}",
+    "GET /v1/slos/{name}/series",
+    // It is asked about a document, so that it comes as one.
+    "POST /v1/series",
+    "GET /v1/maintenance",
+    "GET /metrics",
   ],
   operators: [
     "GET /v1/quarantine",
     "POST /v1/quarantine/{id}/replay",
     "DELETE /v1/quarantine/{id}",
     "POST /v1/projections/{name}/rebuild",
+    "POST /v1/slos",
+    "DELETE /v1/slos/{name}",
+    "POST /v1/maintenance",
+    "DELETE /v1/maintenance/{id}",
   ],
 } as const;
-/** `routes.readers` as IAM's paths. */
-const readable = ["/v1/records", "/v1/records/*", "/v1/batches", "/v1/inventory/*", "/v1/emitters"];
+/** `routes.readers` as IAM's methods and paths, in which a star stands for slashes, too. */
+const readable = [
+  "GET/v1/records",
+  "GET/v1/records/*",
+  "GET/v1/batches",
+  "GET/v1/inventory/*",
+  "GET/v1/emitters",
+  "GET/v1/slos",
+  "GET/v1/slos/*",
+  "POST/v1/series",
+  "GET/v1/maintenance",
+  "GET/metrics",
+];
 
 /**
- * HTTP API -> api -> ledger, log and projections. Every route wants an identity: IAM's, or where the stage names an issuer, its tokens; of these, quarantine and
- * rebuilding want the operators' scope.
+ * HTTP API -> api -> ledger, log, projections and SLOs. Every route wants an identity: IAM's, or where the stage names an issuer, its tokens; of these, quarantine,
+ * rebuilding, and whatever defines want the operators' scope.
  *
- * `readerPolicyArn` lets ask for records, and read the log itself, as `verify` does; quarantine holds what was refused as it came, possibly with values in it, and is for
+ * `readerPolicyArn` lets ask for records and SLOs, and read the log itself, as `verify` does; quarantine holds what was refused as it came, possibly with values in it, and is for
  * whoever operates.
  */
 export function createApi(config: StageConfig, { bus, ledger, state, keys, bucket, logKeys, environment }: Given) {
@@ -56,9 +78,9 @@ export function createApi(config: StageConfig, { bus, ledger, state, keys, bucke
       { actions: ["dynamodb:Query"], resources: [$interpolate`${ledger.arn}/index/${ledgerIndex}`] },
       { actions: ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"], resources: [state.arn] },
       // The cursor, since asking for a rebuild writes there.
-      onRows(state, ["dynamodb:PutItem"], rows.arrivals, rows.cursors),
-      // A replay or a discard takes out of quarantine. Names, and what else is in State, it cannot delete.
-      onRows(state, ["dynamodb:DeleteItem"], rows.quarantine),
+      onRows(state, ["dynamodb:PutItem"], rows.arrivals, rows.cursors, rows.defined),
+      // A replay or a discard takes out of quarantine, and a maintenance window ends. Names, and what else is in State, it cannot delete.
+      onRows(state, ["dynamodb:DeleteItem"], rows.quarantine, rows.defined),
       ...mayReadLog(bucket, objects.tiles, objects.checkpoint),
       mayKnowKeys(logKeys),
       { actions: ["secretsmanager:GetSecretValue"], resources: [keys.arn] },
@@ -89,12 +111,12 @@ export function createApi(config: StageConfig, { bus, ledger, state, keys, bucke
 
   const readers = new aws.iam.Policy("ReaderPolicy", {
     name: `${config.name}-reader`,
-    description: "Ask the API for records, and read the log.",
+    description: "Ask the API for records and SLOs, and read the log.",
     policy: aws.iam.getPolicyDocumentOutput({
       statements: [
         {
           actions: ["execute-api:Invoke"],
-          resources: readable.map((path) => $interpolate`${gateway.nodes.api.executionArn}/$default/GET${path}`),
+          resources: readable.map((path) => $interpolate`${gateway.nodes.api.executionArn}/$default/${path}`),
         },
         {
           actions: ["s3:GetObject"],

@@ -1,11 +1,11 @@
-import { pipelineSource } from "@tooltrail/format";
 import { mayPublish } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
-import { createFunction, type Deployed, type Permission } from "./functions.ts";
+import { createFunction, type Permission } from "./functions.ts";
 import { type createStores, ledgerIndex } from "./ledger.ts";
 import { inBucket, objects } from "./log-bucket.ts";
 import type { createLogKeys } from "./log-keys.ts";
 import { onRows, rows } from "./state.ts";
+import { callEach } from "./wakes.ts";
 
 interface Given extends ReturnType<typeof createStores> {
   readonly bus: sst.aws.Bus;
@@ -27,12 +27,7 @@ const signTimeoutSeconds = 60;
 /** Looks through days of the ledger, or, rebuilding, through the log. */
 const longTimeoutSeconds = 300;
 
-/**
- * Ledger -> stream -> sequence -> tiles -> sign -> checkpoint -> follow -> projections, and reconcile beside it.
- *
- * Sign and follow are woken by what is said on the bus, and by the clock. A wake-up says nothing but that there is something to do, so one that is lost, late or
- * refused is not tried again: the clock's comes within a minute.
- */
+/** Ledger -> stream -> sequence -> tiles -> sign -> checkpoint -> follow -> projections, and reconcile beside it. */
 export function createLog(config: StageConfig, { bus, ledger, state, bucket, logKeys, environment }: Given) {
   const busName = { TOOLTRAIL_BUS: bus.name };
   const ledgerName = { TOOLTRAIL_LEDGER_TABLE: ledger.name };
@@ -145,25 +140,15 @@ export function createLog(config: StageConfig, { bus, ledger, state, bucket, log
           // Drops a generation that is no more in use.
           "dynamodb:BatchWriteItem",
         ],
-        rows.projections,
+        rows.followed,
       ),
       mayPublish(bus),
     ],
   });
 
-  wake(config, sign, { bus, type: "log.sequenced" });
-  wake(config, follow, { bus, type: "log.advanced" });
-  schedule(config, sign, "rate(1 minute)");
-  schedule(config, follow, "rate(1 minute)");
-  schedule(config, reconcile, "rate(1 hour)");
-  for (const { name, live, fn } of [sign, follow, reconcile])
-    new aws.lambda.FunctionEventInvokeConfig(`${pascal(name)}Once`, {
-      functionName: fn.name,
-      qualifier: live.name,
-      // The least that Lambda takes. Waiting for the one that runs is of no use either: it sees everything that is there when it reads.
-      maximumEventAgeInSeconds: 60,
-      maximumRetryAttempts: 0,
-    });
+  callEach(config, sign, "rate(1 minute)", { bus, type: "log.sequenced" });
+  callEach(config, follow, "rate(1 minute)", { bus, type: "log.advanced" });
+  callEach(config, reconcile, "rate(1 hour)");
 
   return { sequence, reconcile, sign, follow };
 }
@@ -179,44 +164,3 @@ export const mayKnowKeys = ({ inUse }: ReturnType<typeof createLogKeys>): Permis
   actions: ["kms:GetPublicKey"],
   resources: inUse.map((key) => key.arn),
 });
-
-function wake(config: StageConfig, woken: Deployed, { bus, type }: { bus: sst.aws.Bus; type: string }): void {
-  const rule = new aws.cloudwatch.EventRule(`${pascal(woken.name)}Rule`, {
-    name: `${config.name}-${woken.name}`,
-    description: `${type} wakes ${woken.name}.`,
-    eventBusName: bus.name,
-    eventPattern: JSON.stringify({ source: [pipelineSource], "detail-type": [type] }),
-  });
-  call(`${pascal(woken.name)}Woken`, woken, rule, bus.name);
-}
-
-function schedule(config: StageConfig, called: Deployed, scheduleExpression: string): void {
-  const rule = new aws.cloudwatch.EventRule(`${pascal(called.name)}Clock`, {
-    name: `${config.name}-${called.name}-clock`,
-    description: `${called.name} by the clock.`,
-    scheduleExpression,
-  });
-  call(`${pascal(called.name)}Clocked`, called, rule);
-}
-
-function call(id: string, { live, fn }: Deployed, rule: aws.cloudwatch.EventRule, eventBusName?: $util.Input<string>) {
-  const permission = new aws.lambda.Permission(`${id}Permission`, {
-    function: fn.name,
-    qualifier: live.name,
-    action: "lambda:InvokeFunction",
-    principal: "events.amazonaws.com",
-    sourceArn: rule.arn,
-  });
-  new aws.cloudwatch.EventTarget(
-    id,
-    {
-      rule: rule.name,
-      ...(eventBusName !== undefined && { eventBusName }),
-      arn: live.arn,
-      retryPolicy: { maximumEventAgeInSeconds: 60, maximumRetryAttempts: 1 },
-    },
-    { dependsOn: [permission] },
-  );
-}
-
-const pascal = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);

@@ -1,5 +1,11 @@
 import type { Permission } from "./functions.ts";
 
+/** What follows the log, by name: each has its rows, and says how far it is behind. */
+export const projections = ["inventory", "continuity", "postings", "counters"] as const;
+
+/** A projection's, or what is kept in the same way beside them. The name ends at `#`, so `continuity` is not `continuity-said`. */
+const rowsNamed = (name: string): string => `P#${name}#*`;
+
 /**
  * The rows of State by their partition keys, which is what IAM can tell apart. `#` ends a key's first word, so none of them begins another.
  */
@@ -10,9 +16,16 @@ export const rows = {
   leaves: ["LEAF#*"],
   /** What the signer has promised. */
   promised: ["SIGNER"],
-  /** Cursors and rows of the projections. */
+  /** Of all that has rows below: one partition. */
   cursors: ["CURSOR"],
-  projections: ["P#*"],
+  /** What follows the log, and what was said of it. */
+  followed: [...projections, "continuity-said"].map(rowsNamed),
+  counted: [rowsNamed("counters")],
+  /** SLOs and maintenance windows, as people want them. */
+  defined: [rowsNamed("slo-definitions")],
+  /** What evaluations remember of alerts, and what they measure of tooltrail itself. */
+  alerts: [rowsNamed("slo-alerts")],
+  measured: [rowsNamed("own-figures")],
   /** What comes with a batch: a server's days, names and the way to them, and what was refused. */
   arrivals: ["DAYS", "DAYS#*", "NAME#*", "SUBJECT#*", "QUARANTINE", "QUARANTINE#*"],
   quarantine: ["QUARANTINE", "QUARANTINE#*"],
@@ -43,13 +56,16 @@ interface Keepers {
   /** Sequence and reconcile. */
   readonly sequencers: readonly sst.aws.Function[];
   readonly signer: sst.aws.Function;
+  readonly follower: sst.aws.Function;
+  readonly api: sst.aws.Function;
+  readonly evaluator: sst.aws.Function;
 }
 
 /**
- * The table itself takes the log's head and index from the sequencers alone, and what was promised from the signer alone, whatever a role elsewhere in the account
- * allows. Like the ledger's policy, an administrator can take it off; then the checkpoint that was published is what a rewritten head or promise fails by.
+ * The table itself takes the log's head and index from the sequencers alone, what was promised from the signer alone, and rows of projections and budgets from those who keep them, whatever a role
+ * elsewhere in the account allows. Like the ledger's policy, an administrator can take it off; then the checkpoint that was published is what a rewritten head or promise fails by.
  */
-export function sealState(state: sst.aws.Dynamo, { sequencers, signer }: Keepers) {
+export function sealState(state: sst.aws.Dynamo, { sequencers, signer, follower, api, evaluator }: Keepers) {
   const only = (sid: string, keys: readonly string[], functions: readonly sst.aws.Function[]) => ({
     sid,
     effect: "Deny",
@@ -71,6 +87,9 @@ export function sealState(state: sst.aws.Dynamo, { sequencers, signer }: Keepers
       statements: [
         only("OnlyTheSequencerMovesTheHead", [...rows.head, ...rows.leaves], sequencers),
         only("OnlyTheSignerPromises", rows.promised, [signer]),
+        only("OnlyTheFollowerCounts", rows.followed, [follower]),
+        only("OnlyTheApiDefines", rows.defined, [api]),
+        only("OnlyTheEvaluationRemembers", [...rows.alerts, ...rows.measured], [evaluator]),
       ],
     }).json,
   });

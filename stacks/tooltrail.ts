@@ -1,5 +1,6 @@
 import { createAlarms } from "./alarms.ts";
 import { createApi } from "./api.ts";
+import { createBudgets } from "./budgets.ts";
 import { createBus, sealBus } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
 import { createStores, sealLedger } from "./ledger.ts";
@@ -34,13 +35,9 @@ export function tooltrail(config: StageConfig) {
   };
 
   const { ingest, watch, queue, busDead, ingestDead, rule } = createPipeline(config, { ...stores, bus, environment });
-  const { sequence, reconcile, sign, follow } = createLog(config, {
-    ...stores,
-    bus,
-    bucket,
-    logKeys,
-    environment: { place, signers },
-  });
+  const log = { ...stores, bus, bucket, logKeys, environment: { place, signers } };
+  const { sequence, reconcile, sign, follow } = createLog(config, log);
+  const { evaluate } = createBudgets(config, log);
   const { api, gateway, readerPolicyArn } = createApi(config, {
     ...stores,
     bus,
@@ -52,10 +49,16 @@ export function tooltrail(config: StageConfig) {
 
   const sequencers = [sequence.fn, reconcile.fn];
   sealLedger(config, stores.ledger, [ingest.fn, api.fn]);
-  sealState(stores.state, { sequencers, signer: sign.fn });
+  sealState(stores.state, {
+    sequencers,
+    signer: sign.fn,
+    follower: follow.fn,
+    api: api.fn,
+    evaluator: evaluate.fn,
+  });
   sealLogBucket(config, stored, { sequencers, signer: sign.fn, site });
   sealLogKeys(config, logKeys.keys, sign.fn);
-  const functions = [ingest, api, watch, sequence, reconcile, sign, follow];
+  const functions = [ingest, api, watch, sequence, reconcile, sign, follow, evaluate];
   sealBus(
     bus,
     functions.map(({ fn }) => fn),

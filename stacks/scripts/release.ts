@@ -13,7 +13,7 @@ import { aws, Misused, runScript } from "./aws.ts";
 
 const usage = "Usage: npm run release -- --stage STAGE [--to RELEASE] [--at-once]";
 
-const functions = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow"];
+const functions = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow", "evaluate"];
 
 interface Move {
   readonly name: string;

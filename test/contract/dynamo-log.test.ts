@@ -2,13 +2,20 @@ import { GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { batchOfImage, type Image, imageOf, itemOf } from "@tooltrail/aws/ledger-item";
 import { permissions } from "@tooltrail/aws/tables";
 import type { Cursor } from "@tooltrail/core/follow/ports";
+import { projections as followed } from "@tooltrail/core/follow/projections";
+import { sweep } from "@tooltrail/core/follow/sweep";
 import { rebuild } from "@tooltrail/core/log/rebuild";
 import { reconcile } from "@tooltrail/core/log/reconcile";
 import { sequence } from "@tooltrail/core/log/sequence";
 import { sign } from "@tooltrail/core/log/sign";
+import { applyDefinitions } from "@tooltrail/core/slo/definitions";
+import { watchBudgets } from "@tooltrail/core/slo/watch-budgets";
+import { verifierKey } from "@tooltrail/format/log";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DynamoPorts, dynamoDbEndpoint, dynamoPorts, onDynamoDb, s3Endpoint } from "../support/adapters.ts";
 import { anIdentity, aStoredBatch } from "../support/batches.ts";
+import { anAvailability, breakingRecords } from "../support/breaking.ts";
+import { followAll } from "../support/followed.ts";
 import { type FaultyS3, faultyS3 } from "../support/s3-faults.ts";
 import { type FaultyWire, faultyWire } from "../support/wire-faults.ts";
 
@@ -33,13 +40,16 @@ describe.runIf(onDynamoDb)("the log on DynamoDB", () => {
     wire.commands.length = 0;
     s3.requests.length = 0;
   };
-  const signer = () => ({ ...ports, origin: "tooltrail.test/log", keys: [ports.signingKey], witnesses: [] });
+  const origin = "tooltrail.test/log";
+  const signer = () => ({ ...ports, origin, keys: [ports.signingKey], witnesses: [] });
+  const reader = () => ({ ...ports, logKeys: [verifierKey(origin, ports.signingKey.publicKey)] });
   const cursor = (leaf: number): Cursor => ({ current: { number: 0, version: 1, leaf } });
 
+  const used = () => ({ ...wire.permissions(), partitions: wire.partitions() });
+
   test("each station needs the permissions that it is listed with, and no other", async () => {
-    const batches = await Promise.all([0, 1, 2].map((seq) => aStoredBatch({ seq })));
+    const batches = await Promise.all([0, 1, 3].map((seq) => aStoredBatch({ seq })));
     for (const batch of batches) await ports.ledger.append(batch);
-    const used = () => ({ ...wire.permissions(), partitions: wire.partitions() });
     forget();
     await sequence(ports, batches.slice(0, 2));
     expect(used()).toEqual(permissions.sequence);
@@ -51,27 +61,38 @@ describe.runIf(onDynamoDb)("the log on DynamoDB", () => {
     await sign(signer(), ports.clock.nowMs);
     expect(used()).toEqual(permissions.sign);
     forget();
+    await followAll(reader(), followed);
+    await sweep(ports, ports.clock.nowMs); // a number is missing
+    // An emitter that is watched no more, and rows of a generation that was replaced.
     const { projections } = ports;
-    const row = { collection: "tools", id: "a" };
-    await projections.commit("inventory", {
-      from: undefined,
-      to: cursor(1),
-      generation: 0,
-      rows: [{ ...row, value: {} }],
-    });
-    const gone = [{ ...row, value: undefined }];
-    await projections.cursor("inventory");
-    await projections.read("inventory", 0, [row]);
-    await projections.list("inventory", 0, { collection: "tools", limit: 1 });
-    await projections.commit("inventory", { from: cursor(1), to: cursor(2), generation: 0, rows: gone });
-    await projections.commit("inventory", {
-      from: cursor(2),
-      to: cursor(3),
-      generation: 0,
-      rows: [{ ...row, value: {} }],
-    });
-    await projections.drop("inventory", 0);
+    const from = await projections.cursor("continuity");
+    const rows = [{ collection: "watched", id: "a", value: undefined }];
+    await projections.commit("continuity", { from, to: { ...cursor(3), edits: 1 }, generation: 1, rows });
+    await projections.drop("inventory", 1);
     expect(used()).toEqual(permissions.follow);
+  });
+
+  test("an evaluation needs the permissions that it is listed with, and no other", async () => {
+    const { nowMs } = ports.clock;
+    const batch = await aStoredBatch({ records: breakingRecords(nowMs - 200_000) }, nowMs - 190_000);
+    await ports.ledger.append(batch);
+    await sequence(ports, [batch]);
+    await sign(signer(), nowMs);
+    await followAll(reader(), followed);
+    const document = anAvailability("files-answer", "files");
+    const by = { source: "command", nowMs } as const;
+    await applyDefinitions(ports.projections, [{ name: "files-answer", document }], by);
+    forget();
+    await watchBudgets(reader(), nowMs);
+    const said = wire.commands.splice(0);
+    await applyDefinitions(ports.projections, [], { ...by, removing: ["files-answer"] });
+    wire.commands.splice(0, wire.commands.length, ...said);
+    await watchBudgets(reader(), nowMs + 1);
+    expect(used()).toEqual(permissions.evaluate);
+    expect(s3.requests.every((method) => method === "GET")).toBe(true);
+    expect(
+      (await ports.published()).map((event) => event["detail-type"]).filter((type) => /^slo|^detector/.test(type)),
+    ).toEqual(expect.arrayContaining(["slo.burn.started", "slo.burn.cleared", "detector.fired"]));
   });
 
   test("a commit of the log, a checkpoint and a follower's step cost as many requests as they must", async () => {

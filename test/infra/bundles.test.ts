@@ -14,13 +14,16 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, GetObjectTaggingCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { batchOf, imageOf, itemOf } from "@tooltrail/aws/ledger-item";
+import { projections } from "@tooltrail/core/follow/projections";
 import type { StoredBatch } from "@tooltrail/core/ports";
+import { ownSlos } from "@tooltrail/core/slo/defaults";
 import { headersHash, identityOf } from "@tooltrail/format";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { awsEnvironment, dynamoDbEndpoint, onDynamoDb, s3Endpoint } from "../support/adapters.ts";
 import { type AwsServices, awsServices } from "../support/aws-services.ts";
 import { aCall, aMessage, anEnvelope, aPlainMessage } from "../support/batches.ts";
+import { anAvailability, breakingRecords } from "../support/breaking.ts";
 import { needs } from "../support/requirements.ts";
 import { s3Missing } from "../support/s3-server.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
@@ -41,7 +44,7 @@ interface Running {
 }
 
 const there = needs("SST's platform (npm run sst-types)", sstIsThere()) && onDynamoDb && s3Missing() === undefined;
-const names = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow"] as const;
+const names = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow", "evaluate"] as const;
 
 describe.runIf(there)("functions as they are deployed", () => {
   let evaluation: Evaluation;
@@ -117,7 +120,8 @@ describe.runIf(there)("functions as they are deployed", () => {
     const answer = await running.ingest.invoke(
       anSqsEvent([
         aMessage(batch),
-        aPlainMessage({ server: "billing", tool: "charge", outcome: "ok", principal: "ada", at }),
+        // Old enough for an evaluation to ask whether it is in the log.
+        aPlainMessage({ server: "billing", tool: "charge", outcome: "ok", principal: "ada", at: at - 130_000 }),
         "no JSON at all",
       ]),
     );
@@ -145,7 +149,7 @@ describe.runIf(there)("functions as they are deployed", () => {
     const audited = await ask("GET", "/v1/records", { kind: "control" });
     expect(audited.body.records.length).toBeGreaterThanOrEqual(3);
     expect(audited.body.records[0].principal.subject).toBe(caller.userArn);
-    expect(await ask("GET", "/v1/records", {}, {})).toMatchObject({ status: 401 });
+    expect(await ask("GET", "/v1/records", {}, undefined, {})).toMatchObject({ status: 401 });
   });
 
   test("api replays and discards what was refused", async () => {
@@ -171,7 +175,8 @@ describe.runIf(there)("functions as they are deployed", () => {
 
   test("before there is a log, nobody fails for it", async () => {
     expect(await running.sign.invoke({})).toMatchObject({ outcome: "empty" });
-    expect(await running.follow.invoke({})).toMatchObject([{ leaf: 0 }, { leaf: 0 }, { leaf: 0 }]);
+    expect(await running.follow.invoke({})).toMatchObject(projections.map(() => ({ leaf: 0 })));
+    expect(await running.evaluate.invoke({})).toMatchObject({ slos: ownSlos.length, firing: 0 });
     expect(await proofOfOne()).toMatchObject({ status: 404 });
   });
 
@@ -215,7 +220,7 @@ describe.runIf(there)("functions as they are deployed", () => {
 
   test("follow makes projections, and api proves and answers from them", async () => {
     const progress = await running.follow.invoke(wokenBy("log.advanced"));
-    expect(progress).toMatchObject([{ behind: 0 }, { behind: 0 }, { behind: 0 }]);
+    expect(progress).toMatchObject(projections.map(() => ({ behind: 0 })));
     await running.follow.invoke({});
     expect(services.published.at(-1)).toMatchObject({
       "detail-type": "emitter.gap",
@@ -232,8 +237,66 @@ describe.runIf(there)("functions as they are deployed", () => {
     await running.ingest.invoke(anSqsEvent([missing]));
     await running.sequence.invoke(aStreamEvent((await stored()).filter(({ headers }) => headers.seq === 3)));
     await running.sign.invoke({});
-    expect(await running.follow.invoke({})).toMatchObject([{ behind: 0 }, { behind: 0 }, { behind: 0 }]);
+    expect(await running.follow.invoke({})).toMatchObject(projections.map(() => ({ behind: 0 })));
     expect(services.published.at(-1)).toMatchObject({ detail: { state: "closed", from: 3, to: 3 } });
+  });
+
+  test("evaluate says what burns and what has changed, and api tells who defined it", async () => {
+    const documents = [anAvailability("payments-answer", "payments")];
+    expect(await ask("POST", "/v1/slos", {}, { documents })).toMatchObject({ status: 200 });
+    const window = { minutes: 5, reason: "a migration", server: "billing" };
+    const { body: maintenance } = await ask("POST", "/v1/maintenance", {}, window);
+    expect((await ask("GET", "/v1/maintenance")).body.windows).toMatchObject([{ id: maintenance.id }]);
+
+    const identity = identityOf(makeInstallationKey(), new Uint8Array(16));
+    const minute = Math.floor(Date.now() / 60_000);
+    const message = aMessage(
+      await anEnvelope({ identity, server: "payments", records: breakingRecords(minute * 60_000) }),
+    );
+    expect(await running.ingest.invoke(anSqsEvent([message]))).toEqual({ batchItemFailures: [] });
+    const arrived = (await stored()).filter(({ headers }) => headers.emitter === identity.emitter);
+    expect(await running.sequence.invoke(aStreamEvent(arrived))).toEqual({ batchItemFailures: [] });
+    await running.sign.invoke(wokenBy("log.sequenced"));
+    await running.follow.invoke(wokenBy("log.advanced"));
+    expect(services.published.at(-1)).toMatchObject({ "detail-type": "counters.advanced" });
+
+    const heard = async () => {
+      services.published.length = 0;
+      const evaluation = await running.evaluate.invoke(wokenBy("counters.advanced"));
+      return { evaluation, said: services.published.map((event) => ({ type: event["detail-type"], ...event.detail })) };
+    };
+    const burning = await heard();
+    expect(burning.evaluation).toMatchObject({ slos: expect.any(Number), firing: expect.any(Number) });
+    expect(burning.said).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ type: "slo.burn.started", slo: "payments-answer", severity: "page" }),
+        expect.objectContaining({ type: "detector.fired", detector: "schema_breakage", tool: "echo" }),
+      ]),
+    );
+    const { firing, said } = (await heard()).evaluation as { firing: number; said: number };
+    expect([firing > 0, said]).toEqual([true, 0]);
+
+    const firingNow = await ask("GET", "/v1/slos", { firing: "true" });
+    expect(firingNow.body.slos).toMatchObject([{ name: "payments-answer" }]);
+    expect((await ask("GET", "/v1/slos/payments-answer")).body).toMatchObject({
+      burners: { tools: [{ name: "echo", bad: 40 }], principals: [{ subject: "os:ada@workstation" }] },
+      versions: [{ version: 1 }],
+    });
+    const minutes = [[minute, 40, 40]];
+    expect((await ask("GET", "/v1/slos/payments-answer/series")).body).toMatchObject({ minutes });
+    expect((await ask("POST", "/v1/series", {}, { document: documents[0] })).body).toMatchObject({ minutes });
+    expect((await ask("GET", "/metrics")).body).toContain("payments-answer");
+
+    expect(await ask("DELETE", `/v1/maintenance/${maintenance.id}`)).toMatchObject({ status: 200 });
+    expect(await ask("DELETE", "/v1/slos/payments-answer")).toMatchObject({ status: 200 });
+    expect((await heard()).said).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ type: "slo.burn.cleared", slo: "payments-answer", why: "removed" }),
+        // Nobody has defined anything for it now, and it still fails.
+        expect.objectContaining({ type: "slo.burn.started", slo: "availability:payments" }),
+      ]),
+    );
+    expect(metricsOf(running.evaluate).AlertsFiring).toBeGreaterThan(0);
   });
 
   test("sequence stands still at what is no batch, and says so", async () => {
@@ -286,7 +349,7 @@ describe.runIf(there)("functions as they are deployed", () => {
         ({ namespace, metricName }) =>
           !namespace.startsWith("AWS/") && !["IngestFault", "IngestRetry", "SequenceRetry"].includes(metricName),
       );
-    expect(alarms.length).toBe(9);
+    expect(alarms.length).toBe(11);
     for (const { namespace, dimensions, metricName } of alarms) {
       const wanted = Object.entries(dimensions).map(([name, value]) => `${name}=${value}`);
       expect(said).toContain([namespace, metricName, ...wanted.sort()].join(" "));
@@ -318,10 +381,11 @@ describe.runIf(there)("functions as they are deployed", () => {
     method: string,
     path: string,
     query: { readonly [name: string]: string } = {},
+    sent?: object,
     authorizer: object = { iam: caller },
     // biome-ignore lint/suspicious/noExplicitAny: an answer of the API, whose shape each test says
   ): Promise<{ status: number; body: any }> {
-    const { statusCode, body } = (await running.api.invoke({
+    const { statusCode, body, isBase64Encoded } = (await running.api.invoke({
       version: "2.0",
       routeKey: "$default",
       rawPath: path,
@@ -335,9 +399,11 @@ describe.runIf(there)("functions as they are deployed", () => {
         requestId: "r",
         stage: "$default",
       },
+      ...(sent && { body: JSON.stringify(sent) }),
       isBase64Encoded: false,
-    })) as { statusCode: number; body: string };
-    return { status: statusCode, body: body.startsWith("{") ? JSON.parse(body) : body };
+    })) as { statusCode: number; body: string; isBase64Encoded: boolean };
+    const text = isBase64Encoded ? Buffer.from(body, "base64").toString() : body;
+    return { status: statusCode, body: text.startsWith("{") ? JSON.parse(text) : text };
   }
 });
 

@@ -22,6 +22,7 @@ export interface Program {
   readonly workDir: string;
   readonly answer: string;
 }
+type Given = Partial<Pick<Program, "stage" | "env" | "changes" | "bundle">>;
 
 /** A resource as AWS would be asked for it. */
 export interface Resource {
@@ -42,6 +43,7 @@ export interface Evaluation {
   readonly resources: readonly Resource[];
   readonly outputs: { readonly [name: string]: unknown };
 }
+export type Answer = Evaluation | { readonly error: string };
 
 /** Whether SST's component sources are there, of the version that is installed. */
 export function sstIsThere(): boolean {
@@ -58,32 +60,60 @@ export function sstIsThere(): boolean {
  * @throws Error with what the program printed, where it fails.
  */
 export async function evaluate<T>(
-  given: Partial<Pick<Program, "stage" | "env" | "changes" | "bundle">>,
+  given: Given,
   use: (evaluation: Evaluation, bundles: string) => T | Promise<T>,
 ): Promise<T> {
-  const workDir = await mkdtemp(join(tmpdir(), "tooltrail-infra-"));
+  return inWorkDirs([given], async ([workDir = ""], [evaluation]) => {
+    if (evaluation === undefined || evaluation instanceof Error) throw evaluation;
+    return use(evaluation, join(workDir, "bundles"));
+  });
+}
+
+/** The same for many, in one process, one after the other, which takes each a third of the time. @returns in the same order, errors where they fail. */
+export const evaluateEach = (given: readonly Given[]): Promise<readonly (Evaluation | Error)[]> =>
+  inWorkDirs(given, async (_, evaluations) => evaluations);
+
+async function inWorkDirs<T>(
+  given: readonly Given[],
+  use: (workDirs: readonly string[], evaluations: readonly (Evaluation | Error)[]) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), "tooltrail-infra-"));
   try {
-    const answer = join(workDir, "answer.json");
-    const program: Program = { stage: "production", env: {}, changes: [], bundle: false, ...given, workDir, answer };
-    await run(program);
-    return await use(JSON.parse(await readFile(answer, "utf8")), join(workDir, "bundles"));
+    const programs = given.map((one, i): Program => {
+      const workDir = join(folder, String(i));
+      const answer = join(workDir, "answer.json");
+      return { stage: "production", env: {}, changes: [], bundle: false, ...one, workDir, answer };
+    });
+    const printed = await run(programs, folder);
+    const evaluations = await Promise.all(programs.map(({ answer }) => evaluationIn(answer, printed)));
+    return await use(
+      programs.map(({ workDir }) => workDir),
+      evaluations,
+    );
   } finally {
-    await rm(workDir, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function run(program: Program): Promise<void> {
+async function evaluationIn(file: string, printed: string): Promise<Evaluation | Error> {
+  const failed = (why: string): Error => new Error(`The stack could not be evaluated.\n${why}`);
+  if (!existsSync(file)) return failed(printed);
+  const answer = JSON.parse(await readFile(file, "utf8")) as Answer;
+  return "error" in answer ? failed(answer.error) : answer;
+}
+
+/** @returns what the process printed; it may have ended before it was through. */
+async function run(programs: readonly Program[], home: string): Promise<string> {
   const child = spawn(process.execPath, ["--no-warnings", join(import.meta.dirname, "program.ts")], {
     cwd: root,
     stdio: ["pipe", "pipe", "pipe"],
-    timeout: program.bundle ? 300_000 : 100_000,
-    env: { PATH: process.env.PATH, HOME: program.workDir },
+    timeout: 100_000 + programs.length * 5_000 + (programs.some(({ bundle }) => bundle) ? 200_000 : 0),
+    env: { PATH: process.env.PATH, HOME: home },
   });
   const printed: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => printed.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => printed.push(chunk));
-  child.stdin.end(JSON.stringify(program));
+  child.stdin.end(JSON.stringify(programs));
   const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
-  if (code === null) throw new Error("The stack could not be evaluated in time.");
-  if (code !== 0) throw new Error(`The stack could not be evaluated.\n${Buffer.concat(printed).toString("utf8")}`);
+  return `${code === null ? "It took too long.\n" : ""}${Buffer.concat(printed).toString("utf8")}`;
 }

@@ -4,12 +4,14 @@ import {
   functions,
   grants,
   isAbout,
+  isRoleOf,
   matches,
   ofType,
   type Request,
   refusals,
   refuses,
   resourcePolicies,
+  somebody,
 } from "./policies.ts";
 
 /** What must hold of the log on AWS. Like all rules, they look for resources by type. */
@@ -243,34 +245,8 @@ export const logRules: { readonly [what: string]: (evaluation: Evaluation) => st
         .filter((what) => wrong[what])
         .map((what) => `${name} ${what}`);
     }),
-
-  "the head is the sequencer's, and the promise the signer's": (evaluation) =>
-    ofType(evaluation, "aws:dynamodb/table:Table")
-      .filter(({ inputs }) =>
-        functions(evaluation).some((fn) => fn.inputs.environment?.variables?.TOOLTRAIL_STATE_TABLE === inputs.name),
-      )
-      .flatMap(({ arn }) =>
-        [
-          { key: "LOG", by: ["sequence", "reconcile"], action: "dynamodb:PutItem" },
-          { key: "LEAF#abc", by: ["sequence", "reconcile"], action: "dynamodb:BatchWriteItem" },
-          { key: "SIGNER", by: ["sign"], action: "dynamodb:PutItem" },
-        ].flatMap(({ key, by, action }) => {
-          const write: Request = { action, resource: arn, context: { "dynamodb:LeadingKeys": ["NAME#x", key] } };
-          const alone: Request = { ...write, context: { "dynamodb:LeadingKeys": [key] } };
-          return [
-            ...["UpdateItem", "DeleteItem", "PartiQLUpdate"]
-              .filter((other) => !refuses(evaluation, somebody, { ...write, action: `dynamodb:${other}` }))
-              .map((other) => `${key} takes ${other}`),
-            ...refusals(evaluation, write, isRoleOf(evaluation, ...by)).map((wrong) => `${key} ${wrong}`),
-            ...ofType(evaluation, "aws:iam/role:Role")
-              .filter((role) => allows(evaluation, role.name, alone) !== isRoleOf(evaluation, ...by)(role.arn))
-              .map((role) => `${role.name} ${allows(evaluation, role.name, alone) ? "may" : "may not"} write ${key}`),
-          ];
-        }),
-      ),
 };
 
-const somebody = "arn:aws:iam::111122223333:role/somebody";
 const keys = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:kms/key:Key");
 const buckets = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:s3/bucket:Bucket");
 
@@ -280,13 +256,6 @@ const letIn = (evaluation: Evaluation) =>
 
 const rolesOf = (evaluation: Evaluation, names: readonly string[]): Resource[] =>
   ofType(evaluation, "aws:iam/role:Role").filter(({ arn }) => isRoleOf(evaluation, ...names)(arn));
-
-const isRoleOf =
-  (evaluation: Evaluation, ...names: readonly string[]) =>
-  (role: string): boolean =>
-    functions(evaluation).some(
-      ({ inputs }) => inputs.role === role && names.some((name) => inputs.name.endsWith(`-${name}`)),
-    );
 
 const howToSign = { "kms:SigningAlgorithm": ["ED25519_SHA_512"], "kms:MessageType": ["RAW"] };
 /** By whom a statement lets sign, but another message than ours. */

@@ -93,9 +93,20 @@ export const resourcePolicies = (
       }));
     });
 
-/** Every role, and somebody else of the account, of whom a resource refuses the wrong ones. */
+/** Whether a role is that of one of these functions. */
+export const isRoleOf =
+  (evaluation: Evaluation, ...names: readonly string[]) =>
+  (role: string): boolean =>
+    functions(evaluation).some(
+      ({ inputs }) => inputs.role === role && names.some((name) => inputs.name.endsWith(`-${name}`)),
+    );
+
+/** Somebody else of the account, whose own policies allow everything. */
+export const somebody = "arn:aws:iam::111122223333:role/somebody";
+
+/** Every role, and somebody else, of whom a resource refuses the wrong ones. */
 export const refusals = (evaluation: Evaluation, asked: Request, isWelcome: (role: string) => boolean): string[] =>
-  [...ofType(evaluation, "aws:iam/role:Role").map(({ arn }) => arn), "arn:aws:iam::111122223333:role/somebody"]
+  [...ofType(evaluation, "aws:iam/role:Role").map(({ arn }) => arn), somebody]
     .filter((principal) => refuses(evaluation, principal, asked) === isWelcome(principal))
     .map((principal) => `${isWelcome(principal) ? "refuses" : "takes from"} ${principal}`);
 

@@ -8,12 +8,14 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import type { Evaluation, Program, Resource } from "./evaluate.ts";
+import type { Answer, Program, Resource } from "./evaluate.ts";
 
 /**
  * Runs sst.config.ts as SST does, with its real components, and Pulumi's own mocks in the place of AWS: every resource comes out with the
- * inputs that AWS would get. A process of its own, since Pulumi's state and SST's are global. Takes a `Program` on stdin, and writes an
- * `Evaluation` to the file that it names.
+ * inputs that AWS would get. A process of its own, since Pulumi's state and SST's are global. Takes a list of `Program`s on stdin, evaluates one after the other, and writes an
+ * `Answer` to the file that each names.
+ *
+ * Each has our files and SST's components anew, and begins when nothing of the one before is under way any more; loading Pulumi and AWS's resources, which takes most of the time, is done once for all.
  */
 
 const root = join(import.meta.dirname, "../..");
@@ -41,14 +43,28 @@ interface Registration {
   getIgnorechangesList(): string[];
 }
 
-const program = JSON.parse(await text(process.stdin)) as Program;
-const resources: Resource[] = [];
+/** The one that is being evaluated, and what it has made so far. */
+let program: Program;
+let resources: Resource[];
 
 async function main(): Promise<void> {
-  await mkdir(program.workDir, { recursive: true });
+  const programs = JSON.parse(await text(process.stdin)) as Program[];
   process.env.SST_SERVER = await serve();
-  const pulumi = require("@pulumi/pulumi") as Pulumi;
   recordOptions();
+  for (const one of programs) {
+    program = one;
+    resources = [];
+    const answer = await evaluate().catch((error: Error): Answer => ({ error: String(error.stack) }));
+    // Resources inside `apply` come later. When nothing is under way any more, all of them are there.
+    await new Promise((resolve) => process.once("beforeExit", resolve));
+    for (const name of Object.keys(program.env)) delete process.env[name];
+    writeFileSync(program.answer, JSON.stringify(answer));
+  }
+}
+
+async function evaluate(): Promise<Answer> {
+  await mkdir(program.workDir, { recursive: true });
+  const pulumi = require("@pulumi/pulumi") as Pulumi;
   await pulumi.runtime.setMocks({ newResource, call }, "tooltrail", program.stage, false);
 
   const { run, config } = await bundleConfig();
@@ -64,10 +80,7 @@ async function main(): Promise<void> {
   });
   Object.assign(process.env, program.env);
   const outputs = await resolved(await pulumi.runtime.runInPulumiStack(() => run(config.run)));
-  // Resources inside `apply` come later. When nothing is under way any more, all of them are there.
-  process.once("beforeExit", () =>
-    writeFileSync(program.answer, JSON.stringify({ app, resources, outputs } satisfies Evaluation)),
-  );
+  return { app, resources, outputs };
 }
 
 /** The stack's outputs, which may still be on their way. */

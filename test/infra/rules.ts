@@ -4,9 +4,11 @@ import { projections } from "@tooltrail/core/follow/projections";
 import type { Evaluation, Resource } from "./evaluate.ts";
 import { logRules } from "./log-rules.ts";
 import {
+  allows,
   allPolicies,
   functions,
   grants,
+  isRoleOf,
   matches,
   ofType,
   type Request,
@@ -14,6 +16,7 @@ import {
   resourcePolicies,
   statementsOf,
 } from "./policies.ts";
+import { stateRules } from "./state-rules.ts";
 
 /**
  * What must hold of every deployment, each a function from all resources to what is wrong. They look for resources by type, never by name, so
@@ -44,12 +47,17 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         .map((closed) => `${name} does not refuse ${closed}`);
     }),
 
-  "the ledger itself takes appends from ingest and api alone": (evaluation) =>
-    ledgers(evaluation).flatMap(({ name, arn }) =>
-      refusals(evaluation, { action: "dynamodb:PutItem", resource: arn, context: {} }, (role) =>
-        functions(evaluation).some(({ inputs }) => inputs.role === role && /-(ingest|api)$/.test(inputs.name)),
-      ).map((wrong) => `${name} ${wrong}`),
-    ),
+  "the ledger takes appends from ingest and api alone, and no other role may": (evaluation) =>
+    ledgers(evaluation).flatMap(({ name, arn }) => {
+      const append: Request = { action: "dynamodb:PutItem", resource: arn, context: {} };
+      const appends = isRoleOf(evaluation, "ingest", "api");
+      return [
+        ...refusals(evaluation, append, appends).map((wrong) => `${name} ${wrong}`),
+        ...ofType(evaluation, "aws:iam/role:Role")
+          .filter((role) => allows(evaluation, role.name, append) !== appends(role.arn))
+          .map((role) => `${role.name} ${appends(role.arn) ? "may not" : "may"} append to ${name}`),
+      ];
+    }),
 
   "a bus takes the pipeline's name from the pipeline alone": (evaluation) =>
     ofType(evaluation, "aws:cloudwatch/eventBus:EventBus").flatMap(({ name, arn }) => {
@@ -71,7 +79,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       .map(({ name, actions }) => `${name} allows ${actions}`),
 
   "who may read records may read nothing else": (evaluation) => {
-    const readable = readerPaths.map((path) => `/$default/GET${path}`);
+    const readable = readerRoutes.map((route) => `/$default/${route.replace(" ", "")}`);
     const policies = new Map<string, string[]>();
     for (const { role, action, resource } of grants(evaluation).filter(({ action }) =>
       /^(\*|execute-api:)/.test(action),
@@ -216,6 +224,21 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
     ];
   },
 
+  "who runs one at a time, and may miss what wakes it, is called by the clock each minute": (evaluation) =>
+    functions(evaluation)
+      .filter(({ inputs }) => inputs.reservedConcurrentExecutions === 1)
+      .filter(
+        ({ arn }) =>
+          !targetsOf(evaluation, "lambda").some(
+            (target) =>
+              target.inputs.arn === `${arn}:live` &&
+              ofType(evaluation, "aws:cloudwatch/eventRule:EventRule").some(
+                ({ inputs }) => inputs.name === target.inputs.rule && inputs.scheduleExpression === "rate(1 minute)",
+              ),
+          ),
+      )
+      .map(({ name }) => name),
+
   "a queue waits six times as long as its function runs": (evaluation) =>
     mappings(evaluation).flatMap(({ queue, fn }) =>
       queue !== undefined &&
@@ -349,7 +372,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
           .filter(([dimension, value]) => !there[dimension]?.includes(value))
           .map(([dimension, value]) => `${name}: no ${dimension} ${value}`),
         ...(inputs.comparisonOperator ===
-        (inputs.metricName === "CheckpointsPublished" ? "LessThanThreshold" : "GreaterThanThreshold")
+        (mustHappen.includes(inputs.metricName) ? "LessThanThreshold" : "GreaterThanThreshold")
           ? []
           : [`${name}: ${inputs.comparisonOperator}`]),
       ];
@@ -415,7 +438,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       .map(({ name }) => `${name} lets anybody call`),
   ],
 
-  "a token that may read records may not touch quarantine": (evaluation) =>
+  "a token that may read may neither touch quarantine nor define anything": (evaluation) =>
     ofType(evaluation, "aws:apigatewayv2/route:Route")
       .filter(({ inputs }) => inputs.authorizationType === "JWT" && !isReaders(inputs.routeKey))
       .filter(({ inputs }) => !(inputs.authorizationScopes?.length > 0))
@@ -463,11 +486,23 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
   },
 
   ...logRules,
+  ...stateRules,
 };
 
-/** What a reader may ask, as IAM's paths. */
-const readerPaths = ["/v1/records", "/v1/records/*", "/v1/batches", "/v1/inventory/*", "/v1/emitters"];
-const isReaders = (routeKey: string): boolean => readerPaths.some((path) => matches(`GET ${path}`, routeKey));
+/** What a reader may ask, with IAM's stars. */
+const readerRoutes = [
+  "GET /v1/records",
+  "GET /v1/records/*",
+  "GET /v1/batches",
+  "GET /v1/inventory/*",
+  "GET /v1/emitters",
+  "GET /v1/slos",
+  "GET /v1/slos/*",
+  "POST /v1/series",
+  "GET /v1/maintenance",
+  "GET /metrics",
+];
+const isReaders = (routeKey: string): boolean => readerRoutes.some((route) => matches(route, routeKey));
 
 /** Everything that makes something else of an item, or nothing. PutItem is what an append is. */
 const ledgerIsClosedTo = [
@@ -522,8 +557,10 @@ const dimensionValues = (evaluation: Evaluation): { readonly [dimension: string]
 /** That no call fails by: a message that is not stored, or refused, is a call that went well. */
 const ownAlarms = ["IngestRetry", "IngestFault", "Quarantined", "IntegrityConflict"];
 
+/** Of which none is what rings. */
+const mustHappen = ["CheckpointsPublished", "SlosEvaluated"];
 /** Said on the quietest day. */
-const mustSpeak = ["CheckpointsPublished", "FollowerLagMs"];
+const mustSpeak = [...mustHappen, "FollowerLagMs"];
 
 /** Of a function that runs so many at once, being turned away is meant. */
 const lambdaAlarms = ({ reservedConcurrentExecutions }: Resource["inputs"]): string[] =>
@@ -540,6 +577,7 @@ const mustRing = [
   { namespace: "tooltrail", metric: "WitnessFailed", above: 0, minutes: 5 },
   { namespace: "tooltrail", metric: "EmitterGaps", above: 0, minutes: 1 },
   { namespace: "tooltrail", metric: "CheckpointsPublished", above: 1, minutes: 20 },
+  { namespace: "tooltrail", metric: "SlosEvaluated", above: 1, minutes: 5 },
   { namespace: "AWS/ApiGateway", metric: "5xx", above: 0, minutes: 1 },
   { namespace: "AWS/Events", metric: "InvocationsFailedToBeSentToDlq", above: 0, minutes: 1 },
 ];
@@ -557,7 +595,7 @@ const isNarrow = (resource: string): boolean =>
   !resource.includes("*") ||
   /^arn:aws:logs:[^*]+:log-group:[^*]+:\*$/.test(resource) ||
   /^arn:aws:lambda:[^*]+:function:[^*]+:\*$/.test(resource) ||
-  readerPaths.some((path) => resource.endsWith(`/$default/GET${path}`)) ||
+  readerRoutes.some((route) => resource.endsWith(`/$default/${route.replace(" ", "")}`)) ||
   /^arn:aws:s3:::[^*]+\/log\/(tile|staged)\/(\*\.p\/)?\*$/.test(resource);
 
 const alarmsOf = (evaluation: Evaluation): Resource[] => ofType(evaluation, "aws:cloudwatch/metricAlarm:MetricAlarm");

@@ -84,6 +84,7 @@ describe("release", () => {
     const created = of("deploy create-deployment").map(({ args }) => args);
     expect(created.map((args) => args[args.indexOf("--deployment-group-name") + 1]).sort()).toEqual([
       "api",
+      "evaluate",
       "follow",
       "ingest",
       "reconcile",
@@ -139,9 +140,9 @@ describe("release", () => {
     });
     expect(code).toBe(0);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
-    expect(moved).toHaveLength(7);
+    expect(moved).toHaveLength(8);
     expect(moved[0]).toContain('--name live --function-version 9 --routing-config {"AdditionalVersionWeights":{}}');
-    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(7).fill("list-deployments"));
+    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(8).fill("list-deployments"));
   });
 
   // As CodeDeploy leaves an alias during a canary: the former version, and a weight for the new one.
@@ -171,7 +172,7 @@ describe("release", () => {
     for (const { args } of of("deploy stop-deployment"))
       expect(args.join(" ")).toMatch(/d-7 --no-auto-rollback-enabled/);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
-    expect(moved).toHaveLength(7);
+    expect(moved).toHaveLength(8);
     for (const one of moved)
       expect(one).toContain('--function-version 10 --routing-config {"AdditionalVersionWeights":{}}');
     const steps = asked.map(({ args }) => args[1]);
@@ -183,7 +184,7 @@ describe("release", () => {
       ...canary,
       "deploy list-deployments": [{ deployments: [] }],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([0, 7]);
+    expect([code, of("lambda update-alias").length]).toEqual([0, 8]);
   });
 
   test("a deployment that ends while it is stopped is stopped", async () => {
@@ -192,7 +193,7 @@ describe("release", () => {
       "deploy stop-deployment": ["DeploymentAlreadyCompletedException"],
       "deploy get-deployment": [inStatus("Succeeded")],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([0, 7]);
+    expect([code, of("lambda update-alias").length]).toEqual([0, 8]);
   });
 
   test("moves the calls even where CodeDeploy cannot be stopped, and says so", async () => {
@@ -201,7 +202,7 @@ describe("release", () => {
       "deploy stop-deployment": ["AccessDenied"],
       "deploy get-deployment": [inStatus("InProgress")],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([2, 7]);
+    expect([code, of("lambda update-alias").length]).toEqual([2, 8]);
     expect(said).toContain("tooltrail: aws deploy stop-deployment: AccessDenied");
   });
 

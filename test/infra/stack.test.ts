@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createApi as createApp } from "@tooltrail/api";
-import { keyType, ledgerTable, stateTable } from "@tooltrail/aws/tables";
+import { keyType, ledgerTable, permissions, stateTable } from "@tooltrail/aws/tables";
 import { beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../support/requirements.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
-import { ofType } from "./policies.ts";
+import { allPolicies, ofType } from "./policies.ts";
 import { rules } from "./rules.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -46,13 +46,13 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
 
   test("has what the rules look at", () => {
     const count = (type: string): number => ofType(evaluation, type).length;
-    expect(count("aws:lambda/function:Function")).toBe(7);
+    expect(count("aws:lambda/function:Function")).toBe(8);
     expect(count("aws:lambda/eventSourceMapping:EventSourceMapping")).toBe(3);
     expect(count("aws:sqs/queue:Queue")).toBe(3);
     expect(count("aws:dynamodb/table:Table")).toBe(2);
-    expect(count("aws:iam/role:Role")).toBe(8);
-    expect(count("aws:apigatewayv2/route:Route")).toBe(10);
-    expect(count("aws:cloudwatch/eventTarget:EventTarget")).toBe(6);
+    expect(count("aws:iam/role:Role")).toBe(9);
+    expect(count("aws:apigatewayv2/route:Route")).toBe(20);
+    expect(count("aws:cloudwatch/eventTarget:EventTarget")).toBe(8);
     expect(count("aws:s3/bucket:Bucket")).toBe(1);
     expect(count("aws:cloudfront/distribution:Distribution")).toBe(1);
     expect(count("aws:kms/key:Key")).toBe("TOOLTRAIL_LOG_KEY" in env ? 3 : 1);
@@ -92,7 +92,31 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     });
   });
 
-  test("ingest hears everything on the bus but the pipeline; sign and follow hear what is for them", () => {
+  test.each(Object.entries(permissions))(
+    "%s may do what the adapters ask for, on those rows, and no more",
+    (name, asked) => {
+      const of = (table: string) =>
+        allPolicies(evaluation).filter(
+          ({ role, resources }) =>
+            role.toLowerCase() === `${name}role` &&
+            resources.every((one) => new RegExp(`:table/[^/]+-${table}(/index/.*)?$`).test(one)),
+        );
+      const actionsOn = (table: string): string[] => [
+        ...new Set(of(table).flatMap(({ actions }) => actions.map((action) => action.replace("dynamodb:", "")))),
+      ];
+      expect({ ledger: actionsOn("ledger").sort(), state: actionsOn("state").sort() }).toEqual({
+        ledger: asked.ledger,
+        state: asked.state,
+      });
+      const keys = of("state").flatMap(
+        ({ condition }) => condition?.["ForAllValues:StringLike"]?.["dynamodb:LeadingKeys"] ?? [],
+      );
+      const partitions = new Set(keys.map((key) => /^(?:P#)?[^#]+/.exec(key)?.[0] ?? key));
+      if ("partitions" in asked) expect([...partitions].sort()).toEqual(asked.partitions);
+    },
+  );
+
+  test("ingest hears everything on the bus but the pipeline; sign, follow and evaluate hear what is for them", () => {
     const heard = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
       .filter(({ inputs }) => inputs.eventPattern !== undefined)
       .map(({ inputs }) => [inputs.name.split("-").at(-1), JSON.parse(inputs.eventPattern)]);
@@ -101,17 +125,19 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
       ingest: { source: [{ "anything-but": pipeline }] },
       sign: { source: pipeline, "detail-type": ["log.sequenced"] },
       follow: { source: pipeline, "detail-type": ["log.advanced"] },
+      evaluate: { source: pipeline, "detail-type": ["counters.advanced"] },
     });
   });
 
-  test("sign, follow and reconcile are called by the clock, too", () => {
+  test("sign, follow, evaluate and reconcile are called by the clock, too", () => {
     const clocks = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
       .filter(({ inputs }) => inputs.scheduleExpression !== undefined)
       .map(({ inputs }) => [inputs.name.split("-").at(-2), inputs.scheduleExpression, inputs.eventBusName]);
-    expect(clocks).toEqual([
-      ["sign", "rate(1 minute)", undefined],
+    expect(clocks.sort()).toEqual([
+      ["evaluate", "rate(1 minute)", undefined],
       ["follow", "rate(1 minute)", undefined],
       ["reconcile", "rate(1 hour)", undefined],
+      ["sign", "rate(1 minute)", undefined],
     ]);
   });
 
@@ -134,11 +160,11 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     });
   });
 
-  test("sign and follow run once at a time", () => {
+  test("sign, follow and evaluate run once at a time", () => {
     const reserved = ofType(evaluation, "aws:lambda/function:Function")
       .filter(({ inputs }) => inputs.reservedConcurrentExecutions === 1)
       .map(({ inputs }) => inputs.name.split("-").at(-1));
-    expect(reserved.sort()).toEqual(["follow", "sign"]);
+    expect(reserved.sort()).toEqual(["evaluate", "follow", "sign"]);
   });
 
   test("the log is called by its name, and signed by the last key, with the one before it for a stated time", () => {
@@ -148,7 +174,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     const rotated = "TOOLTRAIL_LOG_KEY" in env;
     const keys = rotated ? `${key(3)},${key(2)}@2027-01-31T00:00:00Z` : key(1);
     const origin = `tooltrail.aws/111122223333/eu-central-1/${stage === "production" ? "tooltrail" : `tooltrail-${stage}`}`;
-    expect(told.flatMap(({ TOOLTRAIL_LOG_KEYS: one }) => one ?? [])).toEqual(Array(4).fill(keys));
+    expect(told.flatMap(({ TOOLTRAIL_LOG_KEYS: one }) => one ?? [])).toEqual(Array(5).fill(keys));
     expect(new Set(told.flatMap(({ TOOLTRAIL_LOG_ORIGIN: one }) => one ?? []))).toEqual(
       new Set([rotated ? "log.example.com/audit" : origin]),
     );
@@ -197,19 +223,20 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
         issuer: env.TOOLTRAIL_JWT_ISSUER,
         audiences: ["tooltrail", "auditors"],
       });
-      const scopes = ofType(evaluation, "aws:apigatewayv2/route:Route").map(({ inputs }) => [
-        inputs.routeKey.split("/")[2],
-        inputs.authorizationScopes,
+      const scoped = ofType(evaluation, "aws:apigatewayv2/route:Route").filter(
+        ({ inputs }) => inputs.authorizationScopes !== undefined,
+      );
+      expect(scoped.map(({ inputs }) => inputs.routeKey).sort()).toEqual([
+        "DELETE /v1/maintenance/{id}",
+        "DELETE /v1/quarantine/{id}",
+        "DELETE /v1/slos/{name}",
+        "GET /v1/quarantine",
+        "POST /v1/maintenance",
+        "POST /v1/projections/{name}/rebuild",
+        "POST /v1/quarantine/{id}/replay",
+        "POST /v1/slos",
       ]);
-      const operators = ["tooltrail/operate"];
-      expect(Object.fromEntries(scopes)).toEqual({
-        records: undefined,
-        batches: undefined,
-        inventory: undefined,
-        emitters: undefined,
-        quarantine: operators,
-        projections: operators,
-      });
+      for (const { inputs } of scoped) expect(inputs.authorizationScopes).toEqual(["tooltrail/operate"]);
     } else {
       expect([...types]).toEqual(["AWS_IAM"]);
       expect(authorizers).toEqual([]);
@@ -226,7 +253,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
   test("in production an alias stays until a release moves it", () => {
     const ignored = ofType(evaluation, "aws:lambda/alias:Alias").map(({ options }) => options.ignoreChanges);
     const expected = stage === "production" ? ["functionVersion", "routingConfig"] : [];
-    expect(ignored).toEqual(Array(7).fill(expected));
+    expect(ignored).toEqual(Array(8).fill(expected));
   });
 
   test("alarms reach a mailbox where the stage names one", () => {
@@ -272,3 +299,37 @@ test.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))(
     expect(broken).toEqual(["log/tile/entries/000 is shown", "log/tile/entries/x001/067.p/9 is shown"]);
   },
 );
+
+test("the rule that the README gives takes pages, and nothing else of what the pipeline says", () => {
+  const [, pattern = ""] =
+    /--event-pattern \\\n +'(.+)'\)/.exec(readFileSync(join(root, "stacks/README.md"), "utf8")) ?? [];
+  const said = globSync("packages/format/examples/pipeline-event-*.json", { cwd: root })
+    .map((file) => JSON.parse(readFileSync(join(root, file), "utf8")))
+    .flatMap((event) =>
+      event.detail.severity === undefined
+        ? [event]
+        : ["page", "ticket"].map((severity) => ({ ...event, detail: { ...event.detail, severity } })),
+    );
+  const taken = said.filter((event) => fitsPattern(JSON.parse(pattern), event));
+  expect(new Set(taken.map(({ detail }) => detail.severity))).toEqual(new Set(["page"]));
+  expect(taken.map((event) => event["detail-type"]).sort()).toEqual(
+    said
+      .filter((event) => event.detail.severity === "page")
+      .map((event) => event["detail-type"])
+      .sort(),
+  );
+  expect(taken.length).toBe(4);
+});
+
+/** As EventBridge reads a pattern of ours: each field is one of what is listed, or begins with it. */
+const fitsPattern = (
+  pattern: { readonly [field: string]: unknown },
+  event: { readonly [field: string]: unknown },
+): boolean =>
+  Object.entries(pattern).every(([field, wanted]) =>
+    Array.isArray(wanted)
+      ? wanted.some((one) =>
+          typeof one === "string" ? one === event[field] : String(event[field]).startsWith(one.prefix),
+        )
+      : fitsPattern(wanted as { readonly [field: string]: unknown }, (event[field] ?? {}) as typeof event),
+  );

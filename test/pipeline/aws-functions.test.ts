@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DeleteItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { GetObjectCommand } from "@aws-sdk/client-s3";
 import type { RecordPage } from "@tooltrail/api/types";
+import { projections } from "@tooltrail/core/follow/projections";
 import { recordId } from "@tooltrail/format";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
 import { parseLeaf, parseReceipt } from "@tooltrail/format/log";
@@ -26,7 +27,7 @@ import { seeLog } from "../support/log-reader.ts";
 import { type FaultyWire, faultyWire } from "../support/wire-faults.ts";
 
 const maxBundleBytes = 1_000_000;
-const all = ["ingest", "api", "watch", "sequence", "sign", "follow", "reconcile"] as const;
+const all = ["ingest", "api", "watch", "sequence", "sign", "follow", "evaluate", "reconcile"] as const;
 
 /** The functions as Lambda gets them: bundled, each in a bare process, with the events that the services send. */
 describe.runIf(onDynamoDb)("on AWS", () => {
@@ -170,9 +171,9 @@ describe.runIf(onDynamoDb)("on AWS", () => {
     ]);
   });
 
-  test("what arrived is sequenced, signed, followed, and proven with nothing but the public key", async () => {
-    const [sequence, sign, follow, reconcile] = await Promise.all(
-      (["sequence", "sign", "follow", "reconcile"] as const).map((name) => start(name)),
+  test("what arrived is sequenced, signed, followed, evaluated, and proven with nothing but the public key", async () => {
+    const [sequence, sign, follow, evaluate, reconcile] = await Promise.all(
+      (["sequence", "sign", "follow", "evaluate", "reconcile"] as const).map((name) => start(name)),
     );
     const Records = (await streamOf(dynamoDb, tables.ledgerTable)).filter(({ eventName }) => eventName === "INSERT");
     services.published.length = 0;
@@ -183,9 +184,10 @@ describe.runIf(onDynamoDb)("on AWS", () => {
       size: Records.length,
     });
     expect(await follow?.invoke({ "detail-type": "log.advanced" })).toMatchObject(
-      ["inventory", "continuity", "postings"].map((projection) => ({ projection, leaf: Records.length, behind: 0 })),
+      projections.map(({ name: projection }) => ({ projection, leaf: Records.length, behind: 0 })),
     );
-    expect(await follow?.invoke({ "detail-type": "Scheduled Event" })).toHaveLength(3);
+    expect(await follow?.invoke({ "detail-type": "Scheduled Event" })).toHaveLength(projections.length);
+    expect(await evaluate?.invoke({ "detail-type": "Scheduled Event" })).toMatchObject({ firing: 0, said: 0 });
     expect(services.published.map((event) => event["detail-type"])).toEqual([
       "log.sequenced",
       "log.sequenced",
@@ -277,6 +279,7 @@ describe.runIf(onDynamoDb)("on AWS", () => {
     ["sequence", {}, /TOOLTRAIL_STATE_TABLE, TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_BUS\./],
     ["sign", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_ORIGIN, TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_BUS\./],
     ["follow", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
+    ["evaluate", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
     ["reconcile", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
   ])("%s does not start without its configuration, and names what is missing", async (name, set, message) => {
     await expect(start(name, set)).rejects.toThrow(message);

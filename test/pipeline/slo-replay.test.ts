@@ -79,7 +79,7 @@ describe.each(forms)(
     });
 
     test.each([28, 30])(
-      "over %d days, 15 %% errors for ten minutes page in the sixth, until five minutes after the last",
+      "over %d days, errors of 150 ‰ for ten minutes page in the sixth, until five minutes after the last",
       async (days) => {
         const file = put("burst.csv", csv([...healthy, ...bad(10, 150), ...bad(30, 0)], at));
         const said = await replayed("slos.yaml", "--slo", `within-${days}-days`, "--series", file, "--plain");

@@ -10,7 +10,7 @@ export interface Command {
   readonly table: "ledger" | "state";
   /** What IAM asks for: of a transaction, each of its writes. */
   readonly actions?: readonly string[];
-  /** What the partition keys begin with, up to a "#", that it names. */
+  /** What the partition keys begin with, up to a "#", that it names; of rows of a projection, the name as well. */
   readonly partitions?: readonly string[];
 }
 
@@ -93,7 +93,7 @@ function commandOf(target: string, body: string): Command {
   const name = target.split(".")[1] ?? "";
   const { TransactItems } = JSON.parse(body) as { TransactItems?: object[] };
   const actions = TransactItems?.flatMap(Object.keys).map((write) => `${write}Item`) ?? [name];
-  const partitions = [...body.matchAll(/":?pk":\{"S":"([^"#]+)/g)].map(([, beginning = ""]) => beginning);
+  const partitions = [...body.matchAll(/":?pk":\{"S":"((?:P#)?[^"#]+)/g)].map(([, beginning = ""]) => beginning);
   return { name, table: body.includes('"ledger-') ? "ledger" : "state", actions, partitions };
 }
 
