@@ -25,8 +25,9 @@ export async function auditCounters(place: ChaosPlace, leaves: readonly Leaf[], 
       problems.add("counters do not go as far as the log", `${cursor?.current.leaf} of ${leaves.length}`);
     const generation = cursor?.current.number ?? 1;
     const catalogue = openCatalogue(projections, generation);
-    for (const scope of ["servers", "tools"] as const)
-      for (const series of await catalogue.listed(scope)) {
+    for (const selector of [{}, { tool: "*" }])
+      for (const { environment, server, tool } of (await catalogue.select(selector)).series) {
+        const series = { environment, server, ...(tool !== undefined && { tool }) };
         if (series.server === "tooltrail") continue;
         const name = JSON.stringify([series.server, series.tool]);
         const minutes = scanned.get(name) ?? new Map<number, { total: number; bad: number }>();
@@ -40,7 +41,7 @@ export async function auditCounters(place: ChaosPlace, leaves: readonly Leaf[], 
               "a minute's counts are not the log's",
               `${name} ${minute}: ${JSON.stringify({ found, expected })}`,
             );
-          if (scope === "servers") total += found.total;
+          if (tool === undefined) total += found.total;
         }
       }
   } finally {

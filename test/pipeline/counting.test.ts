@@ -84,7 +84,7 @@ async function allRows(projections: Projections): Promise<{ [collection: string]
   const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
   const catalogue = openCatalogue(projections, generation);
   const scopes = ["servers", "tools"] as const;
-  const series = (await Promise.all(scopes.map((scope) => catalogue.listed(scope)))).flat();
+  const series = [...(await catalogue.select({})).series, ...(await catalogue.select({ tool: "*" })).series];
   const lists = [...scopes, "failed", "definitions", "bad"];
   return rowsOf(projections, counters.name, [...lists, ...series.map(collectionOf)], generation);
 }

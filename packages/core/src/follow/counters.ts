@@ -74,11 +74,11 @@ function partsOfRecord(leaf: LogLeaf): Part[] {
   if (server.id === ownServer) return [];
   switch (record.kind) {
     case "call":
-      return [callPart(server, record)];
+      return [callPart(leaf, record)];
     case "score": {
       const score = record.scorePermille;
       const scores = { [scoreBucketOf(score)]: 1 };
-      return countingParts(seriesOf(server, record.tool), server.version, record.at, {
+      return countingParts(seriesOf(server, record.tool), occasionOf(leaf), {
         scores,
         scoreSum: score,
         scoreSquares: score * score,
@@ -88,7 +88,7 @@ function partsOfRecord(leaf: LogLeaf): Part[] {
       return [definitionPart(leaf, record)];
     case "lifecycle":
       return record.event === "lost" && record.count !== undefined
-        ? countingParts(seriesOf(server, undefined), server.version, record.at, { lost: record.count })
+        ? countingParts(seriesOf(server, undefined), occasionOf(leaf), { lost: record.count })
         : [];
     case "intent":
     case "control":
@@ -97,7 +97,8 @@ function partsOfRecord(leaf: LogLeaf): Part[] {
 }
 
 /** What a call adds to its series depends on whether it is a retry, which the row of what has failed tells. */
-function callPart(server: ServerRef, call: CallRecord): Part {
+function callPart(leaf: LogLeaf, call: CallRecord): Part {
+  const { server } = leaf;
   const cell = cellOf(call);
   const environment = server.environment ?? "";
   // A tool that does not exist is whatever a caller makes up: it gets no series of its own.
@@ -107,7 +108,7 @@ function callPart(server: ServerRef, call: CallRecord): Part {
     ...(cell.failed || cell.misfits || cell.refused || cell.drifted ? [badPart] : []),
   ];
   const failed = { collection: "failed", id: rowId(environment, server.id) };
-  const counting = (added: Cell): Part => joined([...countingParts(series, server.version, call.at, added), ...others]);
+  const counting = (added: Cell): Part => joined([...countingParts(series, occasionOf(leaf), added), ...others]);
   return {
     keys: [failed, ...counting(cell).keys],
     apply([before, ...rest]) {
@@ -156,13 +157,26 @@ const seriesOf = ({ environment = "", id }: ServerRef, tool: string | undefined)
   return tool === undefined ? [server] : [server, { ...server, tool }];
 };
 
+/** When something happened, when it came, and in which version of its server. */
+interface Occasion {
+  readonly version: string | undefined;
+  readonly atMs: number;
+  readonly arrivedMs: number;
+}
+
+const occasionOf = ({ server, record, receivedAtMs }: LogLeaf): Occasion => ({
+  version: server.version,
+  atMs: record.at,
+  arrivedMs: receivedAtMs,
+});
+
 /** Each series is listed once, so that whoever asks for all of a scope finds it, and counts in its rows of minutes, hours and days. */
-function countingParts(series: readonly Series[], version: string | undefined, atMs: number, added: Cell): Part[] {
+function countingParts(series: readonly Series[], { version, atMs, arrivedMs }: Occasion, added: Cell): Part[] {
   const minute = minuteOf(atMs);
   return series.map((one) => ({
     keys: [listKey(one), ...rowKeysAt(one, minute)],
     apply: ([listed, ...rows]) => [
-      list(listed as ListedSeries | undefined, one, version, atMs),
+      list(listed as ListedSeries | undefined, one, version, arrivedMs),
       ...levelsOf(one).map((level, i) => addTo(rows[i] as SpanRow | undefined, level, minute, version ?? "", added)),
     ],
   }));
@@ -220,5 +234,6 @@ function definitionPart(leaf: LogLeaf, { tool, digest, at }: DefinitionRecord): 
 function partsOfArrival({ index, key, server, receivedAtMs, lastAt }: LogLeaf): Part[] {
   const onTheWayMs = Math.max(0, receivedAtMs - lastAt);
   if (index !== 0 || key === undefined || server.id === ownServer || onTheWayMs > maxOnTheWayMs) return [];
-  return countingParts([arrivalSeries], undefined, receivedAtMs, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
+  const occasion = { version: undefined, atMs: receivedAtMs, arrivedMs: receivedAtMs };
+  return countingParts([arrivalSeries], occasion, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
 }

@@ -35,7 +35,7 @@ export async function burnersOf(
   const { sli, selector } = indicator;
   const whole = firstOf(await catalogue.select(selector));
   const tools = firstOf(await catalogue.select({ ...selector, tool: selector.tool ?? "*" }));
-  const servers = (await catalogue.listed("servers")).filter(({ environment, server }) =>
+  const servers = (await catalogue.servers()).filter(({ environment, server }) =>
     whole.series.some((one) => one.environment === environment && one.server === server),
   );
   const versions = [...new Set(servers.flatMap((one) => Object.keys(one.versions ?? {})))].slice(0, maxLooked);

@@ -61,7 +61,7 @@ export async function detect(
     said += 1;
   };
 
-  const servers = await known.catalogue.listed("servers");
+  const servers = await known.catalogue.servers();
   for (let from = 0; from < servers.length; from += serversPerStep) {
     const some = servers.slice(from, from + serversPerStep);
     const recent = lastMinutes(minute, recentMinutes);

@@ -1,5 +1,6 @@
 import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
+import { idPrefix } from "../follow/row-id.ts";
 import type { ListedSeries, Scope, Series } from "./series.ts";
 import type { Selector } from "./slo.ts";
 
@@ -37,30 +38,39 @@ function seriesMeant({ environment, server, tool }: Selector): Series | undefine
   return { environment, server, ...(tool !== undefined && { tool }) };
 }
 
-/** What there is to select from, each scope listed at most once, when it is first asked for. */
+/** What there is to select from. Servers, and the tools of each, are listed at most once, when they are first asked for. */
 export interface Catalogue {
-  listed(scope: Scope): Promise<readonly ListedSeries[]>;
+  servers(): Promise<readonly ListedSeries[]>;
   /** Tools where the selector names one, else servers: no call is counted twice. */
   select(selector: Selector): Promise<Selection>;
 }
 
 const seriesPerRead = 1_000;
+/** Of one scope, or one server: whoever makes names up shall not fill the memory of who looks at them. */
+const maxListed = 10_000;
 
 export function openCatalogue(projections: Pick<Projections, "list">, generation: number): Catalogue {
-  const lists = new Map<Scope, Promise<readonly ListedSeries[]>>();
-  const listed = (scope: Scope): Promise<readonly ListedSeries[]> => {
-    const known = lists.get(scope) ?? listAll(projections, generation, scope);
-    lists.set(scope, known);
+  const lists = new Map<string, Promise<readonly ListedSeries[]>>();
+  const listed = (scope: Scope, prefix: string): Promise<readonly ListedSeries[]> => {
+    const name = `${scope} ${prefix}`;
+    const known = lists.get(name) ?? listAll(projections, generation, scope, prefix);
+    lists.set(name, known);
     return known;
   };
+  const servers = (): Promise<readonly ListedSeries[]> => listed("servers", "");
   return {
-    listed,
+    servers,
     async select(selector) {
       const version = selector.version === undefined ? {} : { version: selector.version };
       const meant = seriesMeant(selector);
       if (meant) return { series: [meant], ...version };
-      const all = await listed(selector.tool === undefined ? "servers" : "tools");
-      return { series: all.filter((series) => selects(selector, series)), ...version };
+      const { tool, ...place } = selector;
+      const whole = (await servers()).filter((series) => selects(place, series));
+      if (tool === undefined) return { series: whole, ...version };
+      const tools: ListedSeries[] = [];
+      for (const { environment, server } of whole)
+        tools.push(...(await listed("tools", idPrefix(environment, server))));
+      return { series: tools.filter((series) => selects(selector, series)), ...version };
     },
   };
 }
@@ -69,16 +79,19 @@ async function listAll(
   projections: Pick<Projections, "list">,
   generation: number,
   scope: Scope,
-): Promise<ListedSeries[]> {
+  prefix: string,
+): Promise<readonly ListedSeries[]> {
   const all: ListedSeries[] = [];
-  for (let after: string | undefined; ; ) {
+  for (let after = prefix; all.length < maxListed; ) {
     const rows = await projections.list(counters.name, generation, {
       collection: scope,
       limit: seriesPerRead,
-      ...(after !== undefined && { after }),
+      ...(after !== "" && { after }),
     });
-    all.push(...rows.map(({ value }) => value as ListedSeries));
-    after = rows.at(-1)?.id;
-    if (rows.length < seriesPerRead) return all;
+    const own = rows.filter(({ id }) => id.startsWith(prefix));
+    all.push(...own.map(({ value }) => value as ListedSeries));
+    after = rows.at(-1)?.id ?? after;
+    if (own.length < seriesPerRead) break;
   }
+  return all.slice(0, maxListed);
 }

@@ -10,7 +10,7 @@ export type Series = {
   readonly tool?: string;
 };
 
-/** As it is listed. `firstAt`: when its first record was, in the log's order, in milliseconds; of a server that of each version, too. */
+/** As it is listed. `firstAt`: when its first record arrived, in milliseconds, whatever time that claims; of a server that of each version, too. */
 export type ListedSeries = Series & {
   readonly firstAt: number;
   readonly versions?: { readonly [version: string]: number };

@@ -35,7 +35,7 @@ export async function readSlos(projections: Pick<Projections, "cursor" | "list">
   const generation = await current();
   const catalogue = openCatalogue(projections, generation);
   const { defined, unreadable } = await readDefinitions(projections);
-  const servers = await catalogue.listed("servers");
+  const servers = await catalogue.servers();
   const definitions = defined.map(({ slo }) => slo);
   return {
     generation,
