@@ -1,12 +1,17 @@
 import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
-import { readStates } from "@tooltrail/core/slo/alerts";
+import { evaluateSlos, readStates } from "@tooltrail/core/slo/alerts";
+import { parseDefinition } from "@tooltrail/core/slo/definition";
 import { addMaintenance, applyDefinitions } from "@tooltrail/core/slo/definitions";
+import { type MinuteCount, replay } from "@tooltrail/core/slo/replay";
+import { readSlos } from "@tooltrail/core/slo/slos";
+import { statusOf } from "@tooltrail/core/slo/status";
 import type { PipelineEvent } from "@tooltrail/format";
 import { pipelineEvent } from "@tooltrail/format/schema";
 import { describe, expect, test } from "vitest";
 import { aWatched, msOf, noon } from "../support/burning.ts";
 import { memoryProjections, projectionStores } from "../support/followed.ts";
+import { randomFrom } from "../support/pieces.ts";
 
 const document = (name: string, target: number, server: string) => ({
   apiVersion: "openslo/v1",
@@ -169,6 +174,88 @@ describe("while it burns", () => {
   });
 });
 
+describe("what is said minute by minute", () => {
+  const sliced = {
+    budgetingMethod: "Timeslices",
+    objectives: [{ target: 0.95, timeSliceTarget: 0.9, timeSliceWindow: "5m" }],
+  };
+
+  test.each([
+    ["calls", 1, {}],
+    ["calls", 2, {}],
+    ["slices of five minutes", 3, sliced],
+    [
+      "a calendar month",
+      4,
+      {
+        timeWindow: [
+          {
+            duration: "1M",
+            calendar: { startTime: "2027-01-01 00:00:00", timeZone: "Asia/Kolkata" },
+            isRolling: false,
+          },
+        ],
+      },
+    ],
+  ])("is what a replay of the same minutes says: %s (seed %i)", async (_, seed, more) => {
+    const watched = aWatched();
+    const given = document("files-calls", 0.95, "files");
+    const defined = { ...given, spec: { ...given.spec, ...more } };
+    await applyDefinitions(watched.projections, [{ name: "files-calls", document: defined }], {
+      source: "command",
+      nowMs: 1,
+    });
+    const chance = randomFrom(seed);
+    const series: MinuteCount[] = [];
+    const said: string[] = [];
+    let [failing, quiet] = [false, false];
+    for (let minute = noon; minute < noon + 240; minute += 1) {
+      if (chance() < 0.05) failing = !failing;
+      if (chance() < 0.05) quiet = !quiet;
+      const total = quiet ? 0 : Math.floor(chance() * 12);
+      const bad = failing ? Math.floor(chance() * (total + 1)) : 0;
+      await watched.calls("files", minute, total - bad);
+      await watched.calls("files", minute, bad, "timeout");
+      if (total > 0) series.push({ minute, total, bad });
+      await watched.evaluate(minute);
+      said.push(
+        ...watched
+          .heard()
+          .flatMap((event) =>
+            "rule" in event && event.slo === "files-calls" && event.type !== "slo.burn.updated"
+              ? [
+                  `${minute} ${event.rule} ${event.type === "slo.burn.started" ? "firing" : "cleared"} ${event.burnLong}`,
+                ]
+              : [],
+          ),
+      );
+    }
+    const parsed = parseDefinition(defined);
+    if (!("slo" in parsed)) throw new Error(JSON.stringify(parsed.faults));
+    const first = series[0]?.minute ?? 0;
+    const replayed = [...replay(parsed.slo, series)].map(
+      ({ minute, rule, state, burnLong }) => `${minute} ${rule.name} ${state} ${Math.round(burnLong * 1_000) / 1_000}`,
+    );
+    expect(said.length).toBeGreaterThan(1);
+    const last = series.at(-1)?.minute ?? 0; // a replay ends with its series
+    const within = (text: string): boolean => Number(text.split(" ")[0]) >= first && Number(text.split(" ")[0]) <= last;
+    expect(said.filter(within)).toEqual(replayed);
+  });
+
+  test("failures that come hours late change the budget, and page nobody", async () => {
+    const watched = aWatched();
+    for (let minute = noon - 300; minute <= noon; minute += 1) await watched.calls("files", minute, 1);
+    await watched.evaluate(noon);
+    await watched.calls("files", noon - 180, 100, "timeout");
+    await watched.evaluate(noon);
+    await watched.evaluate(noon + 1);
+    expect(burns(watched.heard()).filter((text) => text.includes("page"))).toEqual([]);
+    const known = await readSlos(watched.projections);
+    const [view] = await statusOf(watched.projections, known, known.slos, noon, false);
+    expect(view?.budget).toMatchObject({ total: 401, bad: 100 });
+  });
+});
+
 test("under maintenance nothing opens; afterwards what still burns does", async () => {
   const watched = aWatched();
   const window = {
@@ -227,8 +314,6 @@ test("killed or failing anywhere, what burns is said at least once, and in the e
             },
           ]),
         ) as T;
-      const { evaluateSlos } = await import("@tooltrail/core/slo/alerts");
-      const { readSlos } = await import("@tooltrail/core/slo/slos");
       const faulty = failing(projections);
       const ports = { projections: faulty, events: failing(healthy.ports.events) };
       await (async () => evaluateSlos(ports, await readSlos(faulty), msOf(noon), undefined))().catch(() => undefined);
