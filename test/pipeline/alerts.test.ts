@@ -164,14 +164,21 @@ describe("while it burns", () => {
     expect(burns(heard)).toContain("started files-calls page-6h"); // at 90 %, a page within the hour could never be
     expect([...(await readStates(watched.projections)).keys()]).toEqual(["files-calls"]);
   });
+});
 
-  test("counters that are behind are said to be", async () => {
-    const watched = await aBurning();
-    await watched.evaluate(noon + 1, msOf(noon - 5));
-    expect(watched.heard()).toContainEqual(
-      expect.objectContaining({ type: "slo.data.degraded", what: "behind", state: "started" }),
-    );
-  });
+test("counters that are behind for five minutes are said to be, once for all SLOs, and when they are no more", async () => {
+  const watched = aWatched();
+  await watched.calls("files", noon, 5);
+  await watched.evaluate(noon, msOf(noon - 4));
+  expect(watched.heard()).toEqual([]);
+  await watched.evaluate(noon + 1, msOf(noon - 4));
+  await watched.evaluate(noon + 2, msOf(noon - 4));
+  const [started, ...others] = watched.heard();
+  expect(started).toMatchObject({ type: "slo.data.degraded", what: "behind", state: "started" });
+  expect(started).not.toHaveProperty("slo");
+  expect(others).toEqual([]);
+  await watched.evaluate(noon + 3);
+  expect(watched.heard()).toMatchObject([{ what: "behind", state: "cleared" }]);
 });
 
 describe("what is said minute by minute", () => {

@@ -6,7 +6,7 @@ import { burnersOf } from "./burners.ts";
 import { type Cell, countOf } from "./cell.ts";
 import { countsFrom, readFor, type Selected } from "./counting.ts";
 import { readMaintenances } from "./definitions.ts";
-import { type Degradation, type Degraded, type DegradedWhat, degradationsOf } from "./degraded.ts";
+import { behindDegradations, type Degradation, type Degraded, type DegradedWhat, degradationsOf } from "./degraded.ts";
 import { type AlertState, type Evaluated, evaluate, type Transition } from "./evaluate.ts";
 import { isUnderMaintenance } from "./maintenance.ts";
 import { alertsKept, listKept, openMemory } from "./memory.ts";
@@ -37,6 +37,9 @@ export type SloState = {
 };
 
 const sloStates = "slos";
+/** What is remembered of all SLOs together. */
+const allKey: RowKey = { collection: "all", id: "data" };
+type AllState = { readonly degraded: Degraded };
 
 /** SLOs whose rows are in memory at once. */
 const slosPerStep = 40;
@@ -60,6 +63,7 @@ export async function evaluateSlos(
   const memory = await openMemory(projections, alertsKept);
   const maintenances = await readMaintenances(projections);
   const remembered = await readStates(projections);
+  const [row] = await projections.read(alertsKept.name, alertsKept.generation, [allKey]);
   const sums = { slos: known.slos.length, looked: 0, firing: 0, said: 0 };
   const say = async (said: readonly PipelineEvent[]): Promise<void> => {
     for (const event of said) await events.publish(event);
@@ -73,7 +77,7 @@ export async function evaluateSlos(
       isUnderMaintenance: (one) => isUnderMaintenance(one, maintenances, nowMs),
     })) {
       const before = remembered.get(slo.name);
-      const degradations = degradationsOf(slo, evaluated, hour, nowMs, behindSinceMs);
+      const degradations = degradationsOf(slo, evaluated, hour, nowMs);
       const data = changesOfData(slo.name, before?.degraded ?? {}, degradations, nowMs);
       sums.looked += 1;
       sums.firing += evaluated.rules.filter(({ firing }) => firing).length;
@@ -89,6 +93,11 @@ export async function evaluateSlos(
       await memory.put(keyOf(slo.name), before, isWorthIt ? state : undefined);
     }
   }
+  const all = (row?.value as AllState | undefined)?.degraded ?? {};
+  const ofAll = changesOfData(undefined, all, behindDegradations(nowMs, behindSinceMs), nowMs);
+  await say(ofAll.events);
+  await memory.put(allKey, row?.value, ofAll.degraded && { degraded: ofAll.degraded });
+
   const names = new Set(known.slos.map(({ slo }) => slo.name));
   for (const [name, state] of remembered) {
     if (names.has(name)) continue;
@@ -216,19 +225,20 @@ const removedEvents = ({ slo, alerts }: SloState, rules: readonly Rule[], nowMs:
     return [{ type: "slo.burn.cleared", ...said, why: "removed" }];
   });
 
-/** What is new of an SLO's data, and what is over. */
-function changesOfData(slo: string, before: Degraded, now: readonly Degradation[], nowMs: number) {
+/** What is new of an SLO's data, or of that of all, and what is over. */
+function changesOfData(slo: string | undefined, before: Degraded, now: readonly Degradation[], nowMs: number) {
   const events: PipelineEvent[] = [];
+  const whose = slo === undefined ? {} : { slo };
   const degraded: { [what in DegradedWhat]?: number } = {};
   for (const { what, detail } of now) {
     degraded[what] = before[what] ?? nowMs;
     if (before[what] === undefined)
-      events.push({ type: "slo.data.degraded", state: "started", slo, what, at: nowMs, detail });
+      events.push({ type: "slo.data.degraded", state: "started", ...whose, what, at: nowMs, detail });
   }
   for (const what of Object.keys(before) as DegradedWhat[])
     if (degraded[what] === undefined) {
       const detail = `It had been so since ${new Date(before[what] ?? nowMs).toISOString()}.`;
-      events.push({ type: "slo.data.degraded", state: "cleared", slo, what, at: nowMs, detail });
+      events.push({ type: "slo.data.degraded", state: "cleared", ...whose, what, at: nowMs, detail });
     }
   return { events, degraded: Object.keys(degraded).length === 0 ? undefined : (degraded as Degraded) };
 }

@@ -3,7 +3,7 @@ import type { Evaluated } from "./evaluate.ts";
 import type { Slo } from "./slo.ts";
 import { minuteMs } from "./time.ts";
 
-/** Why an SLO's figures cannot be relied on. */
+/** Why figures cannot be relied on: those of all SLOs (`behind`), or of one. */
 export type DegradedWhat = "behind" | "no_data" | "unknown_outcomes" | "records_lost";
 /** Since when, in milliseconds. */
 export type Degraded = { readonly [what in DegradedWhat]?: number };
@@ -20,21 +20,21 @@ const frozenMs = 10 * minuteMs;
 const maxUnknown = 0.05;
 const minUnknown = 10;
 
-/** @param hour everything in the last 60 minutes. @param behindSinceMs since when counters lag behind the log; undefined where they do not. */
+/** @param behindSinceMs since when counters lag behind the log; undefined where they do not. */
+export const behindDegradations = (nowMs: number, behindSinceMs: number | undefined): Degradation[] =>
+  behindSinceMs !== undefined && nowMs - behindSinceMs >= behindMs
+    ? [{ what: "behind", detail: `Counters have been behind the log since ${iso(behindSinceMs)}: burn is of before.` }]
+    : [];
+
+/** @param hour everything in the last 60 minutes. */
 export function degradationsOf(
   { indicator: { sli } }: Slo,
   { rules, state }: Pick<Evaluated, "rules" | "state">,
   hour: Cell,
   nowMs: number,
-  behindSinceMs: number | undefined,
 ): Degradation[] {
   const found: Degradation[] = [];
   const firing = rules.filter((rule) => rule.firing);
-  if (behindSinceMs !== undefined && nowMs - behindSinceMs >= behindMs && firing.length > 0)
-    found.push({
-      what: "behind",
-      detail: `Counters have been behind the log since ${iso(behindSinceMs)}: burn is of before.`,
-    });
   // A rule remembers the last minute that told it anything.
   const frozen = firing
     .map(({ rule, burns }) => ({
