@@ -30,6 +30,19 @@ describe.each(adapterSets)("state on %s", (_, open) => {
     expect(await ports.quarantine.read("qua_a")).toBeUndefined();
   });
 
+  test("the quarantine tells how much arrived in a time, of what is still there", async () => {
+    for (const [id, receivedAtMs] of [
+      ["qua_a", 10],
+      ["qua_b", 19],
+      ["qua_c", 20],
+      ["qua_d", 15],
+    ] as const)
+      await ports.quarantine.put({ id, reason: "invalid", detail: "", body: "{}", receivedAtMs });
+    await ports.quarantine.remove("qua_d");
+    expect(await ports.quarantine.count({ sinceMs: 10, untilMs: 20 })).toBe(2);
+    expect(await ports.quarantine.count({ sinceMs: 21, untilMs: 99 })).toBe(0);
+  });
+
   test("the quarantine is listed by id, page by page", async () => {
     for (const id of ["qua_b", "qua_a", "qua_c"]) {
       await ports.quarantine.put({ id, reason: "invalid", detail: "", body: "", receivedAtMs: 1 });

@@ -604,7 +604,7 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
 
   test("every fault of every method of every port: the next attempt makes it good, once", async () => {
     const faults = everyFault(ports);
-    expect(faults).toHaveLength(24);
+    expect(faults).toHaveLength(26);
     for (const [n, fault] of faults.entries()) {
       const steps = await workOf(n);
       const broken = faulty(ports, fault);

@@ -69,6 +69,7 @@ export async function workOf(n: number): Promise<Step[]> {
     },
     async (ports) => {
       await ports.quarantine.list({ limit: 3 });
+      await ports.quarantine.count({ sinceMs: 0, untilMs: Number.MAX_SAFE_INTEGER });
       const entry = await ports.quarantine.read(quarantineId(poison));
       if (entry === undefined) return;
       await ingest(ports, entry.body);
