@@ -1,12 +1,14 @@
+import { AppError } from "@tooltrail/core/errors";
 import { type arrivalSeries, counters } from "@tooltrail/core/follow/counters";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { countsFrom, readFor } from "@tooltrail/core/slo/counting";
 import { ownSlos } from "@tooltrail/core/slo/defaults";
 import { measure } from "@tooltrail/core/slo/measure";
 import { lastMinutes } from "@tooltrail/core/slo/spans";
+import { watchBudgets } from "@tooltrail/core/slo/watch-budgets";
 import { beforeEach, describe, expect, test } from "vitest";
 import { aCall } from "../support/batches.ts";
-import { msOf, noon } from "../support/burning.ts";
+import { aWatched, msOf, noon } from "../support/burning.ts";
 import { aSignedBatch } from "../support/fleets.ts";
 import { aLog, followAll, memoryProjections } from "../support/followed.ts";
 
@@ -94,4 +96,23 @@ describe("tooltrail measures itself", () => {
     await followAll({ ...log, projections }, [counters]);
     expect(await figures("bus-to-ledger", noon + 30)).toEqual({ total: 2, bad: 1 });
   });
+});
+
+test("a log that stands still, or a quarantine that cannot be counted, does not keep anybody from hearing what burns", async () => {
+  const watched = aWatched();
+  await watched.calls("files", noon, 20, "timeout");
+  const broken = async (): Promise<never> => {
+    throw new AppError("unavailable", "broken");
+  };
+  const ports = {
+    ...watched.ports,
+    blobs: { read: async () => undefined },
+    checkpoints: { read: async () => "no checkpoint" },
+    logKeys: [],
+    ledger: { read: broken, newestFirst: broken },
+    index: { firstLeaves: broken },
+    quarantine: { count: broken },
+  };
+  await expect(watchBudgets(ports, msOf(noon))).rejects.toMatchObject({ code: "halted" });
+  expect(watched.heard().map(({ type }) => type)).toContain("slo.burn.started");
 });
