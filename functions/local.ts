@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     onFaults: (faults) => void process.stderr.write(faults.map((fault) => `tooltrail: ${fault}\n`).join("")),
     onError: (error) => logger.error("the folder of SLOs could not be looked at", error as Error),
   });
-  await folder.look();
+  await folder.start();
   const pipeline = await startPipeline({
     db,
     dataDir,
@@ -93,7 +93,6 @@ async function main(): Promise<void> {
     },
     onError: (error) => logger.error("the pipeline met an error and goes on", error as Error),
   });
-  folder.start();
   process.stderr.write(`tooltrail is ready on http://127.0.0.1:${pipeline.port}, data in ${dataDir}\n`);
 
   const stop = (): void => {

@@ -20,10 +20,8 @@ export interface SloFolderOptions {
 
 /** A folder whose OpenSLO files are what is defined on this machine. */
 export interface SloFolder {
-  /** Looks at it now. */
-  look(): Promise<void>;
-  /** Looks every few seconds, until it is stopped. */
-  start(): void;
+  /** Looks at it now, and every few seconds until it is stopped. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -48,33 +46,35 @@ export function createSloFolder({
   let looking: Promise<void> = Promise.resolve();
 
   async function look(): Promise<void> {
-    const names = await namesIn(folder);
-    if (names === undefined) return;
-    const sizes = await Promise.all(names.map(async (name) => ({ name, ...(await stat(join(folder, name))) })));
-    const signature = JSON.stringify(sizes.map(({ name, size, mtimeMs, ino }) => [name, size, mtimeMs, ino]));
+    const entries = await entriesIn(folder);
+    if (entries === undefined) return;
+    const signature = JSON.stringify(entries);
     if (signature === seen) return;
-    const tooLarge = sizes.filter(({ size }) => size > maxFileBytes).map(({ name }) => join(folder, name));
     const files: NamedText[] = [];
-    for (const name of names)
-      if (!tooLarge.includes(join(folder, name)))
-        files.push({ name: join(folder, name), text: await readFile(join(folder, name), "utf8") });
-    const { applying, removing, faults } = await planFolder(projections, files);
-    for (const { name, document, file } of applying)
+    const unread: string[] = [];
+    for (const { name, size } of entries) {
+      const path = join(folder, name);
+      try {
+        if (size > maxFileBytes) unread.push(`${path}: over ${maxFileBytes} bytes, which no definition needs.`);
+        else files.push({ name: path, text: await readFile(path, "utf8") });
+      } catch (error) {
+        unread.push(`${path}: cannot be read: ${(error as Error).message}.`);
+      }
+    }
+    const plan = await planFolder(projections, files);
+    // What is not read may define any of those that are missing.
+    const removing = unread.length > 0 ? [] : plan.removing;
+    for (const { name, document, file } of plan.applying)
       await audit(caller, "slo.apply", {
         name,
         sha256: sha256(JSON.stringify(document)),
         file: file.slice(-1_024).toWellFormed(),
       });
-    // A file that is not read may define any of them.
-    const gone = tooLarge.length > 0 ? [] : removing;
-    for (const name of gone) await audit(caller, "slo.remove", { name });
-    if (applying.length + gone.length > 0)
-      await applyDefinitions(projections, applying, { removing: gone, source: "folder", nowMs: now() });
+    for (const name of removing) await audit(caller, "slo.remove", { name });
+    if (plan.applying.length + removing.length > 0)
+      await applyDefinitions(projections, plan.applying, { removing, source: "folder", nowMs: now() });
     seen = signature;
-    onFaults([
-      ...faults,
-      ...tooLarge.map((file) => `${file}: over ${maxFileBytes} bytes, which no definition needs. It is not read.`),
-    ]);
+    onFaults([...plan.faults, ...unread]);
   }
 
   function again(): void {
@@ -88,8 +88,10 @@ export function createSloFolder({
   }
 
   return {
-    look,
-    start: again,
+    async start() {
+      await look().catch(onError);
+      again();
+    },
     async stop() {
       clearTimeout(timer);
       timer = undefined;
@@ -98,16 +100,27 @@ export function createSloFolder({
   };
 }
 
-/** Names of its definitions, in order; undefined where there is no folder. */
-async function namesIn(folder: string): Promise<string[] | undefined> {
-  try {
-    const names = await readdir(folder);
-    return names
-      .filter((name) => /\.ya?ml$/.test(name))
-      .sort()
-      .slice(0, maxFiles);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+interface Entry {
+  readonly name: string;
+  readonly size: number;
+  /** What tells one state of it from the next. */
+  readonly state: string;
+}
+
+/** Its definitions, by name: regular files, and none whose name begins with a dot, as those of editors do. Undefined where there is no folder. */
+async function entriesIn(folder: string): Promise<Entry[] | undefined> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
     throw error;
-  }
+  });
+  const wanted = names
+    ?.filter((name) => /^[^.].*\.ya?ml$/.test(name))
+    .sort()
+    .slice(0, maxFiles);
+  const entries = wanted?.map(async (name) => {
+    // One that went away meanwhile is none.
+    const found = await stat(join(folder, name)).catch(() => undefined);
+    return found?.isFile() ? [{ name, size: found.size, state: `${found.ino} ${found.mtimeMs}` }] : [];
+  });
+  return entries && (await Promise.all(entries)).flat();
 }

@@ -62,7 +62,7 @@ async function lookAt(dataDir: string, servers: number, nowMs: number, burning: 
   for (let server = 0; server < servers; server += 1) await fill(projections, `server-${server}`, nowMs, burning);
   const events = { publish: async () => undefined };
   const began = process.cpuUsage();
-  const evaluation = await evaluateSlos({ projections, events }, await readSlos(projections), nowMs, undefined);
+  const evaluation = await evaluateSlos({ projections, events }, await readSlos(projections, nowMs), nowMs, undefined);
   const { user, system } = process.cpuUsage(began);
   if (evaluation.looked !== (burning ? 2 * servers : 0)) throw new Error(`${evaluation.looked} SLOs were looked at.`);
   db.close();

@@ -26,7 +26,7 @@ export async function auditCounters(place: ChaosPlace, leaves: readonly Leaf[], 
     const generation = cursor?.current.number ?? 1;
     const catalogue = openCatalogue(projections, generation);
     for (const selector of [{}, { tool: "*" }])
-      for (const { environment, server, tool } of (await catalogue.select(selector)).series) {
+      for (const { environment, server, tool } of (await catalogue.select({ selector })).series) {
         const series = { environment, server, ...(tool !== undefined && { tool }) };
         if (series.server === "tooltrail") continue;
         const name = JSON.stringify([series.server, series.tool]);

@@ -1,6 +1,7 @@
 import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { evaluateSlos, readStates } from "@tooltrail/core/slo/alerts";
+import { defaultSlos } from "@tooltrail/core/slo/defaults";
 import { parseDefinition } from "@tooltrail/core/slo/definition";
 import { addMaintenance, applyDefinitions } from "@tooltrail/core/slo/definitions";
 import { type MinuteCount, replay } from "@tooltrail/core/slo/replay";
@@ -8,6 +9,7 @@ import { readSlos } from "@tooltrail/core/slo/slos";
 import { statusOf } from "@tooltrail/core/slo/status";
 import type { PipelineEvent } from "@tooltrail/format";
 import { pipelineEvent } from "@tooltrail/format/schema";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { aWatched, msOf, noon } from "../support/burning.ts";
 import { memoryProjections, projectionStores } from "../support/followed.ts";
@@ -257,10 +259,93 @@ describe("what is said minute by minute", () => {
     await watched.evaluate(noon);
     await watched.evaluate(noon + 1);
     expect(burns(watched.heard()).filter((text) => text.includes("page"))).toEqual([]);
-    const known = await readSlos(watched.projections);
+    const known = await readSlos(watched.projections, msOf(noon));
     const [view] = await statusOf(watched.projections, known, known.slos, noon, false);
     expect(view?.budget).toMatchObject({ total: 401, bad: 100 });
   });
+});
+
+describe("servers that are called anything", () => {
+  test("have SLOs of their own, whose names tell them apart", () => {
+    const name = fc
+      .array(fc.constantFrom("a", "@", "%", "%40", "*", "/"), { minLength: 1, maxLength: 5 })
+      .map((parts) => parts.join(""));
+    fc.assert(
+      fc.property(
+        name,
+        fc.option(name, { nil: "" }),
+        name,
+        fc.option(name, { nil: "" }),
+        (server, environment, other, elsewhere) => {
+          const names = (place: { server: string; environment: string }) =>
+            defaultSlos(place, []).map((slo) => slo.name);
+          const same = server === other && environment === elsewhere;
+          const [one, two] = [names({ server, environment }), names({ server: other, environment: elsewhere })];
+          expect(one.some((text) => two.includes(text))).toBe(same);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test("burn nobody else's budget, and stop nobody's evaluation", async () => {
+    const watched = aWatched();
+    for (const server of ["*", "g*", "a@b", "a%40b", "__proto__"]) await watched.calls(server, noon, 5);
+    for (const server of ["good", "a@b", "a%40b"]) await watched.calls(server, noon, 20, "timeout");
+    await watched.evaluate(noon);
+    const firing = new Set(watched.heard().map((event) => ("slo" in event ? event.slo : "")));
+    expect(firing).toEqual(new Set(["availability:good", "availability:a%40b", "availability:a%2540b"]));
+  });
+});
+
+test("a definition of one tool leaves the server its default; one of the whole server takes its place", async () => {
+  const watched = aWatched();
+  const given = document("refunds", 0.99, "billing");
+  const spec = { sli: "availability", server: "billing", tool: "refund" };
+  const good = { metricSource: { type: "tooltrail", spec } };
+  const indicator = { metadata: { name: "calls" }, spec: { ratioMetric: { counter: false, good, total: good } } };
+  const ofTool = { ...given, spec: { ...given.spec, indicator } };
+  await applyDefinitions(watched.projections, [{ name: "refunds", document: ofTool }], { source: "command", nowMs: 1 });
+  await watched.calls("billing", noon, 30, "transport_error", { tool: "charge" });
+  await watched.evaluate(noon);
+  expect(burns(watched.heard())).toContain("started availability:billing page-1h");
+});
+
+test("a server that nobody has heard of for a month has no defaults any more, and its alert is over", async () => {
+  const watched = aWatched();
+  await watched.calls("files", noon, 20, "timeout");
+  await watched.evaluate(noon);
+  watched.heard();
+  await watched.evaluate(noon + 20 * 1_440);
+  expect(burns(watched.heard()).filter((text) => text.includes("page"))).toEqual([]);
+  await watched.evaluate(noon + 33 * 1_440);
+  expect(burns(watched.heard())).toContain("cleared availability:files page-1h");
+  expect(await watched.evaluate(noon + 33 * 1_440)).toMatchObject({ slos: 4 });
+});
+
+test("what cannot be said of one SLO keeps nobody from hearing of the others, and is said by the next look", async () => {
+  const watched = aWatched();
+  for (const server of ["files", "git"]) await watched.calls(server, noon, 20, "timeout");
+  const { publish } = watched.ports.events;
+  const ports = {
+    ...watched.ports,
+    events: {
+      publish: async (event: PipelineEvent) => {
+        if ("slo" in event && event.slo === "availability:files") throw new AppError("unavailable", "the bus is away");
+        return publish(event);
+      },
+    },
+  };
+  await expect(
+    evaluateSlos(ports, await readSlos(watched.projections, msOf(noon)), msOf(noon), undefined),
+  ).rejects.toThrow("the bus is away");
+  expect(new Set(watched.heard().map((event) => ("slo" in event ? event.slo : "")))).toEqual(
+    new Set(["availability:git"]),
+  );
+  await watched.evaluate(noon);
+  expect(new Set(watched.heard().map((event) => ("slo" in event ? event.slo : "")))).toEqual(
+    new Set(["availability:files"]),
+  );
 });
 
 test("under maintenance nothing opens; afterwards what still burns does", async () => {
@@ -323,7 +408,9 @@ test("killed or failing anywhere, what burns is said at least once, and in the e
         ) as T;
       const faulty = failing(projections);
       const ports = { projections: faulty, events: failing(healthy.ports.events) };
-      await (async () => evaluateSlos(ports, await readSlos(faulty), msOf(noon), undefined))().catch(() => undefined);
+      await (async () => evaluateSlos(ports, await readSlos(faulty, msOf(noon)), msOf(noon), undefined))().catch(
+        () => undefined,
+      );
       if (made <= n) calls = n;
       await healthy.evaluate(noon);
       await healthy.evaluate(noon);

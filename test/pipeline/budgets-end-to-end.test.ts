@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
@@ -182,7 +182,14 @@ spec:
     );
     expect(await defined()).toEqual(["charges 0.99", "refunds 0.999"]);
 
+    const applied = await tooltrail(place, pipeline.endpoint, "slo", "remove", "refunds");
+    expect(applied.code).not.toBe(0);
+    expect(applied.stderr).toContain("defined by a file");
+
     write("refunds", "0.95");
+    symlinkSync("somebody@host.123", join(folder, ".#refunds.yaml")); // an editor's lock
+    mkdirSync(join(folder, "folder.yaml"));
+    symlinkSync(join(folder, "nowhere"), join(folder, "dangling.yaml"));
     await eventually(defined, (all) => all.length === 1, 12_000);
     expect(await defined()).toEqual(["refunds 0.95"]);
     expect((await control("slo.remove")).map(({ name }) => name)).toEqual(["charges"]);

@@ -52,7 +52,7 @@ async function counted(
   span: Span,
 ) {
   const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
-  const selection = await openCatalogue(projections, generation).select(selector);
+  const selection = await openCatalogue(projections, generation).select({ selector });
   const rows = await readSelection(projections, generation, selection, [span]);
   return countIn(rows, selection, { sli, ...(threshold && { threshold }) }, span);
 }
@@ -84,7 +84,10 @@ async function allRows(projections: Projections): Promise<{ [collection: string]
   const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
   const catalogue = openCatalogue(projections, generation);
   const scopes = ["servers", "tools"] as const;
-  const series = [...(await catalogue.select({})).series, ...(await catalogue.select({ tool: "*" })).series];
+  const series = [
+    ...(await catalogue.select({ selector: {} })).series,
+    ...(await catalogue.select({ selector: { tool: "*" } })).series,
+  ];
   const lists = [...scopes, "failed", "definitions", "bad"];
   return rowsOf(projections, counters.name, [...lists, ...series.map(collectionOf)], generation);
 }

@@ -1,5 +1,6 @@
 import { counters } from "@tooltrail/core/follow/counters";
 import type { StoredBatch } from "@tooltrail/core/ports";
+import { addMaintenance } from "@tooltrail/core/slo/definitions";
 import { type DetectPorts, detect } from "@tooltrail/core/slo/detect";
 import { readSlos } from "@tooltrail/core/slo/slos";
 import { canonical, type DefinitionRecord, recordSchema, sha256 } from "@tooltrail/format";
@@ -21,7 +22,7 @@ function aGuarded(batches: readonly StoredBatch[] = []) {
   return {
     ...watched,
     async detect(minute: number) {
-      await detect(ports, await readSlos(watched.projections), msOf(minute + 1));
+      await detect(ports, await readSlos(watched.projections, msOf(minute)), msOf(minute + 1));
       const heard = watched.heard();
       for (const { type, ...detail } of heard)
         expect(
@@ -144,6 +145,25 @@ test("a definition that breaks its callers is found when it is first served, and
   expect(found).toMatchObject([{ detector: "schema_breakage", server: "files", tool: "read" }]);
   expect(found[0]?.detail).toContain("path");
   expect(await fleet.detect(noon + 1)).toEqual([]);
+});
+
+test("under maintenance detectors say nothing, but for what nobody allowed", async () => {
+  const fleet = aGuarded();
+  const window = {
+    id: "mnt_1",
+    from: msOf(noon - 1),
+    until: msOf(noon + 60),
+    server: "files",
+    reason: "upgrade",
+    by: "p_a",
+  };
+  await addMaintenance(fleet.projections, window, msOf(noon));
+  const found = [];
+  for (let minute = noon; minute < noon + 5; minute += 1) {
+    await fleet.calls("files", minute, 120, "timeout", minute === noon ? { decision: { effect: "deny" } } : {});
+    found.push(...(await fleet.detect(minute)));
+  }
+  expect(found.map(({ detector }) => detector)).toEqual(["policy_drift"]);
 });
 
 test("healthy servers leave nothing behind", async () => {

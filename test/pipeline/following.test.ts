@@ -107,6 +107,24 @@ describe.each(projectionStores)("following on %s", (_, open) => {
     await close();
   });
 
+  test("a commit takes fewer leaves where their rows have more bytes than a store takes at once", async () => {
+    const { projections, close } = await open();
+    const large = (i: number): string => `${i}`.repeat(300_000).slice(0, 300_000);
+    const wide: Projection = {
+      name: "wide",
+      version: 1,
+      rowsOf: ({ number }) => [{ collection: "rows", id: `${number}` }],
+      fold: (_, { number }) => [{ text: large(number) }],
+    };
+    const batch = await aSignedBatch({ records: Array.from({ length: 40 }, (_, i) => aCall({ at: start + i })) });
+    const { ports } = await aFollowedLog([batch], projections);
+    await followAll(ports, [wide]);
+    const rows = Object.entries((await rowsOf(projections, "wide", ["rows"])).rows ?? {});
+    expect(rows.length).toBe(40);
+    expect(rows.every(([id, value]) => (value as { text: string }).text === large(Number(id)))).toBe(true);
+    await close();
+  });
+
   test("a projection is made anew while it is followed, and read all the while", async () => {
     const { projections, close } = await open();
     const batches = await aFleet(5, 40);

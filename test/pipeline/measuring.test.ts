@@ -9,7 +9,7 @@ import { watchBudgets } from "@tooltrail/core/slo/watch-budgets";
 import { beforeEach, describe, expect, test } from "vitest";
 import { aCall } from "../support/batches.ts";
 import { aWatched, msOf, noon } from "../support/burning.ts";
-import { aSignedBatch } from "../support/fleets.ts";
+import { aPlainBatch, aSignedBatch } from "../support/fleets.ts";
 import { aLog, followAll, memoryProjections } from "../support/followed.ts";
 
 describe("tooltrail measures itself", () => {
@@ -74,8 +74,17 @@ describe("tooltrail measures itself", () => {
     expect(await figures("log-to-counters", noon + 2)).toEqual({ total: 3, bad: 1 });
   });
 
-  test("what arrives counts by the minute of its arrival, and what was refused is bad", async () => {
-    await log.append([await aSignedBatch({ records: [aCall({ at: msOf(noon) - 500 })], receivedAtMs: msOf(noon) })]);
+  test("counters that are always a moment behind are not", async () => {
+    for (let minute = noon; minute < noon + 5; minute += 1) {
+      await log.append([await aSignedBatch({ seq: minute - noon, records: [aCall({ at: msOf(minute) })] })]);
+      await measure(ports(), minute - noon + 1, msOf(minute)); // before this one is counted
+      await followAll({ ...log, projections }, [counters]);
+    }
+    expect(await figures("log-to-counters", noon + 5)).toEqual({ total: 5, bad: 0 });
+  });
+
+  test("what arrives counts by the minute of its arrival, plain events too, and what was refused is bad", async () => {
+    await log.append([await aPlainBatch("one", aCall({ at: msOf(noon) - 7_200_000 }), msOf(noon))]);
     await followAll({ ...log, projections }, [counters]);
     refused = [msOf(noon) + 59_999, msOf(noon + 1)];
     for (let minute = noon; minute <= noon + 3; minute += 1) await measure(ports(), 1, msOf(minute));

@@ -68,7 +68,7 @@ export function aWatched(projections: Projections = memoryProjections()) {
         Array.from({ length: number }, (_, i) => aCall({ at: msOf(minute) + i, outcome: { class: outcome }, ...more })),
       ),
     async evaluate(minute: number, behindSinceMs?: number) {
-      return evaluateSlos(ports, await readSlos(projections), msOf(minute), behindSinceMs);
+      return evaluateSlos(ports, await readSlos(projections, msOf(minute)), msOf(minute), behindSinceMs);
     },
     /** What was said since it was asked last. */
     heard: (): PipelineEvent[] => said.splice(0),

@@ -49,7 +49,7 @@ beforeEach(async () => {
   for (let minute = noon - 120; minute < noon; minute += 1) await watched.calls("files", minute, 1);
   await watched.calls("files", noon - 1, 20, "timeout", { tool: "read" });
   await watched.calls("git", noon - 1, 5);
-  await evaluateSlos(watched.ports, await readSlos(ports.projections), msOf(noon), undefined);
+  await evaluateSlos(watched.ports, await readSlos(ports.projections, msOf(noon)), msOf(noon), undefined);
 });
 afterEach(() => ports.close());
 

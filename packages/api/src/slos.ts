@@ -14,6 +14,7 @@ import {
   readMaintenances,
   readVersions,
   removeMaintenance,
+  type StoredDefinition,
 } from "@tooltrail/core/slo/definitions";
 import { sentence } from "@tooltrail/core/slo/document";
 import type { Maintenance } from "@tooltrail/core/slo/maintenance";
@@ -54,7 +55,7 @@ export function addSloRoutes<Env extends object>(
   app.get("/v1/slos", async (c) => {
     const { limit, cursor, server, firing } = parseSlosQuery(c.req.query());
     await audit()(callerOf(c.env), "slos.read", texts({ server, firing, limit, cursor }));
-    const known = await readSlos(projections());
+    const known = await readSlos(projections(), nowMs());
     const wanted = byName(known)
       .filter(({ slo }) => server === undefined || slo.indicator.selector.server === server)
       .filter(({ slo }) => cursor === undefined || slo.name > nameOf(cursor));
@@ -72,7 +73,7 @@ export function addSloRoutes<Env extends object>(
   app.get("/v1/slos/:name", async (c) => {
     const name = c.req.param("name");
     await audit()(callerOf(c.env), "slo.read", texts({ name }));
-    const { known, one } = await knownSlo(projections(), name);
+    const { known, one } = await knownSlo(projections(), name, nowMs());
     const [view] = await statusOf(projections(), known, [one], minute(), true);
     if (view === undefined) throw unknownSlo(name);
     const principals = await withSubjects(ports().principals, view.burners?.principals ?? []);
@@ -89,7 +90,7 @@ export function addSloRoutes<Env extends object>(
     const name = c.req.param("name");
     const query = parseSeriesQuery(c.req.query(), nowMs());
     await audit()(callerOf(c.env), "slo.series", texts({ name, ...query }));
-    const { known, one } = await knownSlo(projections(), name);
+    const { known, one } = await knownSlo(projections(), name, nowMs());
     return c.json(await seriesOf(known, one.slo, query));
   });
 
@@ -98,12 +99,13 @@ export function addSloRoutes<Env extends object>(
     const parsed = parseDefinition(document);
     if ("faults" in parsed) throw new AppError("invalid", parsed.faults.map(sentence).join("\n"));
     await audit()(callerOf(c.env), "slo.series", texts({ document: sha256(JSON.stringify(document)), ...query }));
-    return c.json(await seriesOf(await readSlos(projections()), parsed.slo, query));
+    return c.json(await seriesOf(await readSlos(projections(), nowMs()), parsed.slo, query));
   });
 
   app.post("/v1/slos", async (c) => {
     const { documents } = parseApply(await bodyOf(c));
     const checked = checkDocuments(documents);
+    for (const { name } of checked) mustNotBeOfFolder(await readDefinition(projections(), name));
     for (const { name, document } of checked)
       await audit()(callerOf(c.env), "slo.apply", texts({ name, sha256: sha256(JSON.stringify(document)) }));
     const applied = await applyDefinitions(projections(), checked, { source: "command", nowMs: nowMs() });
@@ -112,8 +114,9 @@ export function addSloRoutes<Env extends object>(
 
   app.delete("/v1/slos/:name", async (c) => {
     const name = c.req.param("name");
-    if ((await readDefinition(projections(), name)) === undefined)
-      throw new AppError("not_found", `Nobody has defined an SLO ${name.slice(0, 100)}.`);
+    const stored = await readDefinition(projections(), name);
+    if (stored === undefined) throw new AppError("not_found", `Nobody has defined an SLO ${name.slice(0, 100)}.`);
+    mustNotBeOfFolder(stored);
     await audit()(callerOf(c.env), "slo.remove", texts({ name }));
     const applied = await applyDefinitions(projections(), [], { removing: [name], source: "command", nowMs: nowMs() });
     return c.json({ applied } satisfies AppliedAnswer);
@@ -148,7 +151,7 @@ export function addSloRoutes<Env extends object>(
 
   app.get("/metrics", async (c) => {
     await audit()(callerOf(c.env), "metrics.read", {});
-    const known = await readSlos(projections());
+    const known = await readSlos(projections(), nowMs());
     const views = await statusOf(projections(), known, byName(known), minute(), false);
     return c.text(openMetrics(views), 200, { "content-type": openMetricsType });
   });
@@ -160,7 +163,7 @@ export function addSloRoutes<Env extends object>(
   ): Promise<SeriesAnswer> {
     const to = minuteOf(Math.min(until ?? nowMs(), nowMs())) + 1;
     const from = Math.max(since === undefined ? to - keptMinutes : minuteOf(since), to - keptMinutes, 0);
-    const selection = await known.catalogue.select(slo.indicator.selector);
+    const selection = await known.catalogue.select(slo.indicator);
     const minutes = await readMinutes(projections(), known.generation, { slo, selection }, { from, to });
     await known.mustBeCurrent();
     return { slo: slo.name, from, to, minutes: minutes.map(({ minute: at, total, bad }) => [at, total, bad]) };
@@ -171,11 +174,21 @@ const byName = ({ slos }: Known): KnownSlo[] => [...slos].sort((a, b) => (a.slo.
 
 const nameOf = (cursor: string): string => Buffer.from(cursor, "base64url").toString("utf8");
 
-async function knownSlo(projections: Projections, name: string): Promise<{ known: Known; one: KnownSlo }> {
-  const known = await readSlos(projections);
+async function knownSlo(
+  projections: Projections,
+  name: string,
+  nowMs: number,
+): Promise<{ known: Known; one: KnownSlo }> {
+  const known = await readSlos(projections, nowMs);
   const one = known.slos.find(({ slo }) => slo.name === name);
   if (one === undefined) throw unknownSlo(name);
   return { known, one };
+}
+
+/** Two that keep one definition would take turns. */
+function mustNotBeOfFolder(stored: StoredDefinition | undefined): void {
+  if (stored?.source === "folder")
+    throw new AppError("conflict", `${stored.name} is defined by a file in the pipeline's folder. Change it there.`);
 }
 
 const unknownSlo = (name: string): AppError =>

@@ -62,15 +62,16 @@ export function sparkline(hours: SloView["hours"], target: number): string {
     .join("");
 }
 
-type Standing = Pick<SloView, "budget" | "rules" | "degraded">;
+type Standing = Pick<SloView, "budget" | "rules" | "degraded" | "maintenance">;
 
 /** `ok`, `page-1h page-6h since 12:03Z`, `no data`, and why figures cannot be relied on. */
-export function stateText({ budget, rules, degraded }: Standing, nowMs: number): Painted {
+export function stateText({ budget, rules, degraded, maintenance }: Standing, nowMs: number): Painted {
   const firing = rules.filter((rule) => rule.firing);
   const bySince = Map.groupBy(firing, ({ since }) => (since === undefined ? "" : ` since ${timeText(since, nowMs)}`));
   const alerts = [...bySince].map(([since, some]) => `${some.map(({ name }) => plain(name)).join(" ")}${since}`);
   const doubts = degraded.map(({ what }) => `degraded: ${plain(what).replaceAll("_", " ")}`);
-  const said = [...alerts, ...doubts].join(", ");
+  const held = maintenance ? [`maintenance until ${timeText(maintenance.until, nowMs)}`] : [];
+  const said = [...alerts, ...held, ...doubts].join(", ");
   if (said !== "") return { text: said, colour: firing.some(({ severity }) => severity === "page") ? "red" : "yellow" };
   if (budget.total === 0 && rules.every(({ burnLong }) => burnLong === null))
     return { text: "no data", colour: "gray" };

@@ -6,7 +6,7 @@ import type { Cell } from "../slo/cell.ts";
 import { addFailure, type FailuresRow, failureLevels, failuresKey, spanOfFailures } from "../slo/failures.ts";
 import { type FailedRow, lookForRetry } from "../slo/retries.ts";
 import { addTo, type ListedSeries, levelsOf, listKey, rowKeysAt, type Series, type SpanRow } from "../slo/series.ts";
-import { minuteOf } from "../slo/time.ts";
+import { dayMs, minuteOf } from "../slo/time.ts";
 import type { Projections, RowKey } from "./ports.ts";
 import type { LogLeaf, Projection, RowValue } from "./projection.ts";
 import { rowId } from "./row-id.ts";
@@ -40,7 +40,7 @@ const maxChanges = 32;
 type DefinitionRow = { readonly known: readonly { readonly digest: string; readonly record: string }[] };
 const maxKnown = 8;
 
-/** How long a batch was on its way to the ledger, as a tool of tooltrail's own. */
+/** What arrives, and how long it was on its way to the ledger, as a tool of tooltrail's own. */
 export const arrivalSeries: Series = { environment: "", server: ownServer, tool: "bus-to-ledger" };
 /** What comes later was not on its way: its emitter was away. */
 const maxOnTheWayMs = 3_600_000;
@@ -186,9 +186,12 @@ function countingParts(series: readonly Series[], { version, atMs, arrivedMs }: 
 const maxListed = 50;
 
 function list(row: ListedSeries | undefined, series: Series, version: string | undefined, atMs: number): ListedSeries {
-  const listed = row ?? { ...series, firstAt: atMs };
+  const known = row ?? { ...series, firstAt: atMs };
+  if (series.tool !== undefined) return known;
+  const day = Math.floor(atMs / dayMs);
+  const listed = known.lastDay !== undefined && known.lastDay >= day ? known : { ...known, lastDay: day };
   const versions = listed.versions ?? {};
-  if (series.tool !== undefined || version === undefined || Object.hasOwn(versions, version)) return listed;
+  if (version === undefined || Object.hasOwn(versions, version)) return listed;
   const all = Object.entries({ ...versions, [version]: atMs });
   const last = all.sort(([, a], [, b]) => a - b).slice(-maxListed);
   return { ...listed, versions: Object.fromEntries(last) };
@@ -230,10 +233,14 @@ function definitionPart(leaf: LogLeaf, { tool, digest, at }: DefinitionRecord): 
   };
 }
 
-/** Of signed batches: when a plain event was sent nobody knows, since it may tell of calls of long ago. */
+/** Each batch arrives once. How long it was on its way is told of signed ones: when a plain event was sent nobody knows, since it may tell of calls of long ago. */
 function partsOfArrival({ index, key, server, receivedAtMs, lastAt }: LogLeaf): Part[] {
+  if (index !== 0 || server.id === ownServer) return [];
   const onTheWayMs = Math.max(0, receivedAtMs - lastAt);
-  if (index !== 0 || key === undefined || server.id === ownServer || onTheWayMs > maxOnTheWayMs) return [];
+  const isTold = key !== undefined && onTheWayMs <= maxOnTheWayMs;
   const occasion = { version: undefined, atMs: receivedAtMs, arrivedMs: receivedAtMs };
-  return countingParts([arrivalSeries], occasion, { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } });
+  return countingParts([arrivalSeries], occasion, {
+    valid: 1,
+    ...(isTold && { latency: { [bucketOf(onTheWayMs * 1_000)]: 1 } }),
+  });
 }

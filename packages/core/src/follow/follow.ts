@@ -139,35 +139,39 @@ async function advance(
   const from: Cursor = cursor ?? first;
   const generation = from[which];
   if (generation?.version !== projection.version) return false;
-  const { leaves, keys } = await take(projection, log, generation.leaf);
-  if (leaves.length === 0) return false;
-  const changed = await fold(rows, projection, generation.number, leaves, keys);
-  const to: Cursor = {
-    ...from,
-    [which]: { ...generation, leaf: generation.leaf + leaves.length },
-    followed: { size: log.size, root: log.root },
-  };
-  const committed = await rows.commit(projection.name, {
-    from: cursor,
-    to,
-    generation: generation.number,
-    rows: changed,
-  });
-  follower.cursor = committed ? to : await rows.cursor(projection.name);
-  return true;
+  for (let most = maxLeavesPerCommit; ; ) {
+    const { leaves, keys } = await take(projection, log, generation.leaf, most);
+    if (leaves.length === 0) return false;
+    const changed = await fold(rows, projection, generation.number, leaves, keys);
+    const to: Cursor = {
+      ...from,
+      [which]: { ...generation, leaf: generation.leaf + leaves.length },
+      followed: { size: log.size, root: log.root },
+    };
+    try {
+      const commit = { from: cursor, to, generation: generation.number, rows: changed };
+      follower.cursor = (await rows.commit(projection.name, commit)) ? to : await rows.cursor(projection.name);
+      return true;
+    } catch (error) {
+      // Few rows may have more bytes than a commit holds. Those of fewer leaves are fewer.
+      if (!(error instanceof AppError) || error.code !== "invalid" || leaves.length === 1) throw error;
+      most = Math.floor(leaves.length / 2);
+    }
+  }
 }
 
 const textOf = ({ collection, id }: RowKey): string => `${collection}\n${id}`;
 
-/** As many leaves as one commit holds the rows of. */
+/** As many leaves as one commit holds the rows of, and no more than `most`. */
 async function take(
   projection: Projection,
   log: SignedLeaves,
   from: number,
+  most: number,
 ): Promise<{ leaves: { leaf: LogLeaf; rows: string[] }[]; keys: Map<string, RowKey> }> {
   const leaves: { leaf: LogLeaf; rows: string[] }[] = [];
   const keys = new Map<string, RowKey>();
-  while (leaves.length < maxLeavesPerCommit) {
+  while (leaves.length < most) {
     const leaf = await log.at(from + leaves.length);
     if (leaf === undefined) break;
     const touched = projection.rowsOf(leaf);

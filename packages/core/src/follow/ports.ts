@@ -36,7 +36,7 @@ export const maxRowsPerCommit = 99;
  *
  * `commit` writes rows of one generation (undefined removes) and the cursor in one transaction, on condition that the cursor still is `from`, as a whole
  * (undefined where there is none yet): all of it or nothing, so of several followers exactly one goes on from a place. False: another one did. After an error with outcome "unknown" it
- * may be committed: read the cursor again. `read` and `cursor` see every answered commit.
+ * may be committed: read the cursor again. `invalid`: more rows, or more bytes, than one commit takes. `read` and `cursor` see every answered commit.
  *
  * `list` is by id, ascending after `after`, or descending from `upTo` (included) with `newestFirst`. `drop` removes all rows of a generation that is no more in use; idempotent.
  */

@@ -8,7 +8,7 @@ import { countsFrom, readFor, type Selected } from "./counting.ts";
 import { readMaintenances } from "./definitions.ts";
 import { behindDegradations, type Degradation, type Degraded, type DegradedWhat, degradationsOf } from "./degraded.ts";
 import { type AlertState, type Evaluated, evaluate, type Transition } from "./evaluate.ts";
-import { isUnderMaintenance } from "./maintenance.ts";
+import { windowOf } from "./maintenance.ts";
 import { alertsKept, listKept, openMemory } from "./memory.ts";
 import { readSpans } from "./read-spans.ts";
 import type { Rule, Slo } from "./slo.ts";
@@ -51,7 +51,7 @@ const slosPerStep = 40;
  * Only SLOs with something bad in the last hours, or something to remember, are looked at closely: nothing else can begin to burn, since every short window lies within them.
  *
  * @param behindSinceMs since when counters have been behind the log, in milliseconds; undefined where they are not.
- * @throws AppError unavailable where another evaluation was faster, or the counters were made anew meanwhile; what a port throws.
+ * @throws AppError unavailable where another evaluation was faster, or the counters were made anew meanwhile; what a port throws, after all SLOs had their turn.
  */
 export async function evaluateSlos(
   { projections, events }: AlertPorts,
@@ -70,24 +70,26 @@ export async function evaluateSlos(
     sums.said += said.length;
   };
 
+  const failed: unknown[] = [];
   for (let from = 0; from < known.slos.length; from += slosPerStep) {
     const some = known.slos.slice(from, from + slosPerStep).map(({ slo }) => slo);
     for (const { slo, evaluated, hour } of await look(projections, known, some, minute, {
       remembered,
-      isUnderMaintenance: (one) => isUnderMaintenance(one, maintenances, nowMs),
+      isQuiet: (one) => windowOf(one, maintenances, nowMs) !== undefined,
     })) {
-      const before = remembered.get(slo.name);
-      const degradations = degradationsOf(slo, evaluated, hour, nowMs);
-      const data = changesOfData(slo.name, before?.degraded ?? {}, degradations, nowMs);
       sums.looked += 1;
       sums.firing += evaluated.rules.filter(({ firing }) => firing).length;
-      if (before) {
-        const gone = before.slo.rules.filter(({ name }) => slo.rules.every((rule) => rule.name !== name));
-        await say(removedEvents(before, gone, nowMs));
+      const before = remembered.get(slo.name);
+      const data = changesOfData(slo.name, before?.degraded ?? {}, degradationsOf(slo, evaluated, hour, nowMs), nowMs);
+      try {
+        if (before) await say(removedEvents(before, rulesGone(before.slo, slo), nowMs));
+        for (const transition of evaluated.transitions)
+          await say([await burnEvent(projections, known, slo, transition, nowMs)]);
+        await say(data.events);
+      } catch (error) {
+        failed.push(error); // not said, hence not remembered: the next look says it, and the others have their turn in this one
+        continue;
       }
-      for (const transition of evaluated.transitions)
-        await say([await burnEvent(projections, known, slo, transition, nowMs)]);
-      await say(data.events);
       const isWorthIt = Object.keys(evaluated.state).length > 0 || data.degraded !== undefined;
       const state: SloState = { slo, alerts: evaluated.state, ...(data.degraded && { degraded: data.degraded }) };
       await memory.put(keyOf(slo.name), before, isWorthIt ? state : undefined);
@@ -108,8 +110,12 @@ export async function evaluateSlos(
     await memory.put(keyOf(name), state, undefined);
   }
   await memory.flush();
+  if (failed.length > 0) throw failed[0];
   return sums;
 }
+
+const rulesGone = (before: Slo, now: Slo): Rule[] =>
+  before.rules.filter(({ name }) => now.rules.every((rule) => rule.name !== name));
 
 /** What is remembered of each SLO, by name. */
 export async function readStates(projections: Pick<Projections, "list">): Promise<Map<string, SloState>> {
@@ -130,13 +136,11 @@ async function look(
   minute: number,
   {
     remembered,
-    isUnderMaintenance: isQuiet,
-  }: { readonly remembered: ReadonlyMap<string, SloState>; readonly isUnderMaintenance: (slo: Slo) => boolean },
+    isQuiet,
+  }: { readonly remembered: ReadonlyMap<string, SloState>; readonly isQuiet: (slo: Slo) => boolean },
 ): Promise<Looked[]> {
   const selected = await Promise.all(
-    slos.map(
-      async (slo): Promise<Selected> => ({ slo, selection: await known.catalogue.select(slo.indicator.selector) }),
-    ),
+    slos.map(async (slo): Promise<Selected> => ({ slo, selection: await known.catalogue.select(slo.indicator) })),
   );
   const unsuspected = selected.filter(({ slo }) => !remembered.has(slo.name));
   const lately = await readSpans(

@@ -33,8 +33,9 @@ export async function burnersOf(
   span: Span,
 ): Promise<Burners> {
   const { sli, selector } = indicator;
-  const whole = firstOf(await catalogue.select(selector));
-  const tools = firstOf(await catalogue.select({ ...selector, tool: selector.tool ?? "*" }));
+  const whole = firstOf(await catalogue.select(indicator));
+  const tools =
+    selector.tool === undefined ? firstOf({ ...whole, series: await catalogue.toolsOf(whole.series) }) : whole;
   const servers = (await catalogue.servers()).filter(({ environment, server }) =>
     whole.series.some((one) => one.environment === environment && one.server === server),
   );

@@ -2,7 +2,7 @@ import { ownServer } from "../own-server.ts";
 import { nearestEdge } from "./buckets.ts";
 import { complement, type Ratio } from "./ratio.ts";
 import { canFire, standardRules } from "./rules.ts";
-import type { Indicator, Rule, Slo } from "./slo.ts";
+import type { Indicator, Rule, Selector, Slo } from "./slo.ts";
 import { minutesPerDay } from "./time.ts";
 
 const period = { kind: "rolling", minutes: 30 * minutesPerDay } as const;
@@ -25,19 +25,19 @@ export interface ServerPlace {
 
 /**
  * What is expected of a server that nobody has defined anything for: 99.5 % of its calls do not fail by its own fault, and 95 % of those that go well are answered within 10 s, over 30
- * days. A definition of the same SLI that names the server takes the place of the default.
+ * days. A definition of the same SLI that names the server, and all of it, takes the place of the default.
  */
 export function defaultSlos({ environment, server }: ServerPlace, defined: readonly Slo[]): Slo[] {
-  const selector = { environment, server };
+  const whose = { selector: { environment, server }, literal: true } as const;
   // An "@" of its own must not make a server pass for another one's environment.
-  const name = server.replaceAll("@", "%40");
+  const name = server.replaceAll("%", "%25").replaceAll("@", "%40");
   const where = environment === "" ? name : `${name}@${environment}`;
   const all = [
-    slo(`availability:${where}`, `Availability of ${where}`, { sli: "availability", selector }, per(1_000, 995)),
+    slo(`availability:${where}`, `Availability of ${where}`, { sli: "availability", ...whose }, per(1_000, 995)),
     slo(
       `latency:${where}`,
       `Latency of ${where}`,
-      { sli: "latency", selector, threshold: threshold(10_000_000) },
+      { sli: "latency", ...whose, threshold: threshold(10_000_000) },
       per(100, 95),
     ),
   ];
@@ -46,11 +46,14 @@ export function defaultSlos({ environment, server }: ServerPlace, defined: reado
       !defined.some(
         ({ indicator }) =>
           indicator.sli === sli &&
+          isWhole(indicator.selector) &&
           indicator.selector.server === server &&
           (indicator.selector.environment === undefined || indicator.selector.environment === environment),
       ),
   );
 }
+
+const isWhole = ({ tool, version }: Selector): boolean => tool === undefined && version === undefined;
 
 const own = (tool: string): Indicator["selector"] => ({ environment: "", server: ownServer, tool });
 

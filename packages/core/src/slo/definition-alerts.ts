@@ -28,6 +28,8 @@ import { minutesPerDay } from "./time.ts";
 export interface Burnt {
   readonly budget: Ratio;
   readonly period: Period;
+  /** Of a slice; absent where each call counts. */
+  readonly sliceMinutes?: number;
 }
 
 /**
@@ -52,6 +54,10 @@ export function rulesOf(policies: Place, burnt: Burnt | undefined): readonly Rul
 function standardRulesFor(policies: Place, burnt: Burnt): Rule[] {
   const minutes = periodMinutes(burnt.period);
   return standardRules.filter((rule) => {
+    if (holdsOneSlice(rule, burnt)) {
+      note(policies, `${rule.name} is left out: ${oneSlice(burnt)}.`);
+      return false;
+    }
     const possible = canFire(rule, burnt.budget, minutes);
     if (!possible) note(policies, `${rule.name} is left out: ${impossible(rule, burnt)}.`);
     const pace = toNumber(factorOf(rule, minutes));
@@ -63,6 +69,13 @@ function standardRulesFor(policies: Place, burnt: Burnt): Rule[] {
     return possible;
   });
 }
+
+/** One slice that is bad is no trend, so a rule needs room for two. */
+const holdsOneSlice = ({ longMinutes }: Pick<Rule, "longMinutes">, { sliceMinutes }: Burnt): boolean =>
+  sliceMinutes !== undefined && longMinutes < 2 * sliceMinutes;
+
+const oneSlice = ({ sliceMinutes = 0 }: Burnt): string =>
+  `it needs two bad slices, and its long window does not hold two of ${windowText(sliceMinutes)}`;
 
 /** `14.4 times a budget of 10 % is over 100 %, it could never fire` */
 function impossible(rule: Rule, { budget, period }: Burnt): string {
@@ -168,6 +181,8 @@ function ruleOf(place: Place, burnt: Burnt | undefined): Rule | undefined {
   if (severity === undefined || factor === undefined || longMinutes === undefined || shortMinutes === undefined)
     return undefined;
   const rule = { name: ruleName(severity, longMinutes), severity, longMinutes, shortMinutes, burn: { factor } };
+  if (burnt && holdsOneSlice(rule, burnt))
+    return fault(condition.lookbackWindow, `could never fire: ${oneSlice(burnt)}. Write a longer one.`);
   if (burnt && !canFire(rule, burnt.budget, periodMinutes(burnt.period)))
     return fault(condition.threshold, `${impossible(rule, burnt)}. Write a lower threshold.`);
   return rule;

@@ -674,6 +674,15 @@ describe("a fault says what, where, and what to do", () => {
   });
 });
 
+test("a rule whose long window does not hold two slices is left out, or refused where it was written", () => {
+  const hourly = slices({ timeSliceWindow: "1h" });
+  const { slo, notes } = parsed(hourly);
+  expect(slo.rules.map(({ name }) => name)).not.toContain("page-1h");
+  expect(notes).toContain(
+    "alertPolicies: page-1h is left out: it needs two bad slices, and its long window does not hold two of 1h.",
+  );
+});
+
 test("what OpenSLO wants beside a thresholdMetric is not looked at, and that is said", () => {
   const { notes } = parsed(objective({ target: 0.9, op: "lte", value: 500 }));
   expect(notes.filter((text) => text.startsWith("objectives"))).toEqual([

@@ -72,8 +72,13 @@ export function parseDefinition(
   const indicator = indicatorOf(spec, indicators, options);
   const period = periodOf(needed(spec.timeWindow, "Write timeWindow: [{duration: 30d, isRolling: true}]."));
   const objective = objectiveOf(spec);
-  const burnt: Burnt | undefined = period && objective?.budget && { budget: objective.budget, period };
   const slices = objective?.slices;
+  const burnt: Burnt | undefined = period &&
+    objective?.budget && {
+      budget: objective.budget,
+      period,
+      ...(slices && { sliceMinutes: slices.minutes }),
+    };
   if (slices && period && periodMinutes(period) > maxDays * minutesPerDay)
     fault(
       spec.timeWindow,
@@ -88,7 +93,8 @@ export function parseDefinition(
       name,
       ...(displayName !== undefined && { displayName }),
       indicator,
-      ...burnt,
+      budget: burnt.budget,
+      period: burnt.period,
       ...(slices && { slices }),
       rules,
     },

@@ -138,7 +138,7 @@ export async function applyDefinitions(
           some.map(({ name }) => currentKey(name)),
         );
         const changes = some.map(({ name, document }, i) =>
-          changeOf(name, document, there[i]?.value as StoredDefinition | undefined),
+          changeOf(name, document, source, there[i]?.value as StoredDefinition | undefined),
         );
         const rows = changes.flatMap(({ stored }) =>
           stored === undefined
@@ -162,6 +162,7 @@ interface DefinitionChange {
 function changeOf(
   name: string,
   document: StoredDefinition["document"],
+  source: DefinitionSource,
   before: StoredDefinition | undefined,
 ): DefinitionChange {
   const version = (before?.version ?? 0) + 1;
@@ -170,10 +171,14 @@ function changeOf(
       return { applied: { name, version: before?.version ?? 0, outcome: "unchanged" } };
     return { applied: { name, version, outcome: "removed" }, stored: { name, version, removed: true } };
   }
-  if (before?.document !== undefined && JSON.stringify(before.document) === JSON.stringify(document))
+  if (before?.document !== undefined && isSame(before, document, source))
     return { applied: { name, version: before.version, outcome: "unchanged" } };
   return { applied: { name, version, outcome: "applied" }, stored: { name, version, document } };
 }
+
+/** Word for word, and kept by the same. */
+export const isSame = (stored: StoredDefinition, document: object, source: DefinitionSource): boolean =>
+  stored.source === source && JSON.stringify(stored.document) === JSON.stringify(document);
 
 export async function readMaintenances(projections: Pick<Projections, "list">): Promise<Maintenance[]> {
   return (await listKept(projections, store, maintenances)).map(({ value }) => value as Maintenance);

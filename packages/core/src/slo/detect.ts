@@ -4,10 +4,12 @@ import type { Projections, RowKey } from "../follow/ports.ts";
 import type { Events, Ledger } from "../ports.ts";
 import { type Cell, countOf } from "./cell.ts";
 import { readSelection } from "./counting.ts";
+import { readMaintenances } from "./definitions.ts";
 import { detectors } from "./detectors/all.ts";
 import { incompatibilities } from "./detectors/definition-diff.ts";
 import { type About, type DetectorState, type Finding, recentMinutes } from "./detectors/detector.ts";
 import { aboutSchemaBreakage, schemaBreakage } from "./detectors/schema-breakage.ts";
+import { windowOf } from "./maintenance.ts";
 import { alertsKept, listKept, openMemory } from "./memory.ts";
 import type { Selection } from "./selection.ts";
 import { idOf, type ListedSeries, type Series } from "./series.ts";
@@ -25,12 +27,18 @@ export interface DetectPorts {
 /** Whose calls a finding is about. */
 type Place = Series & { readonly version?: string };
 
-/** What is remembered of a server: of each detector, and the version whose payloads were said not to fit. */
-type ServerState = {
-  readonly detectors: { readonly [name: string]: DetectorState };
-  readonly brokenVersion?: string;
-};
+/** What is remembered of a server, by detector. */
+type ServerState = { readonly detectors: { readonly [name: string]: DetectorState } };
 const serverStates = "detectors";
+
+/** The version of a server whose payloads were said not to fit, and the last minute in which they did not. */
+type BrokenState = { readonly version: string; readonly minute: number };
+const brokenVersions = "broken";
+
+interface Broken {
+  readonly version: string;
+  readonly finding: Finding;
+}
 
 /** The last change of a definition that was looked at, by its new record. */
 type Looked = { readonly record: string };
@@ -40,7 +48,8 @@ const serversPerStep = 100;
 const baselineDays = 7;
 
 /**
- * Runs every detector on every server that gives a reason to, up to the last complete minute, and says what it finds: `detector.fired`, once an episode. Said first, remembered after.
+ * Runs every detector on every server that gives a reason to, up to the last complete minute, and says what it finds: `detector.fired`, once an episode; what begins under maintenance is not said at all. Said
+ * first, remembered after.
  *
  * @returns how many events were said.
  * @throws AppError unavailable where another evaluation was faster; what a port throws.
@@ -55,10 +64,25 @@ export async function detect(
   const remembered = new Map(
     (await listKept(projections, alertsKept, serverStates)).map(({ id, value }) => [id, value as ServerState]),
   );
+  const windows = await readMaintenances(projections);
   let said = 0;
   const say = async (series: Place, about: About, finding: Finding): Promise<void> => {
+    // What nobody allowed is no part of any maintenance.
+    const isQuiet = windowOf({ indicator: { selector: series } }, windows, nowMs) !== undefined;
+    if (isQuiet && about.name !== "policy_drift") return;
     await events.publish(eventOf(series, about, finding, nowMs));
     said += 1;
+  };
+
+  /** A version that does not fit is said again after a day in which it did, or nobody called it. */
+  const sayBroken = async (server: Series, broken: Broken | undefined): Promise<void> => {
+    if (broken === undefined) return;
+    const key = { collection: brokenVersions, id: idOf(server) };
+    const [row] = await projections.read(alertsKept.name, alertsKept.generation, [key]);
+    const before = row?.value as BrokenState | undefined;
+    if (before?.version !== broken.version || minute - before.minute > minutesPerDay)
+      await say({ ...server, version: broken.version }, aboutSchemaBreakage, broken.finding);
+    await memory.put(key, before, { version: broken.version, minute } satisfies BrokenState);
   };
 
   const servers = await known.catalogue.servers();
@@ -82,13 +106,12 @@ export async function detect(
         if (state) states[detector.name] = state;
         if (finding) await say(server, detector, finding);
       }
-      const broken = ten.misfits ? await brokenVersion(projections, known.generation, listed, minute) : undefined;
-      if (broken && broken.version !== before?.brokenVersion)
-        await say({ ...server, version: broken.version }, aboutSchemaBreakage, broken.finding);
-      const version = broken?.version ?? before?.brokenVersion;
-      const state: ServerState = { detectors: states, ...(version !== undefined && { brokenVersion: version }) };
-      const isWorthIt = Object.keys(states).length > 0 || version !== undefined;
-      await memory.put({ collection: serverStates, id: idOf(server) }, before, isWorthIt ? state : undefined);
+      await memory.put(
+        { collection: serverStates, id: idOf(server) },
+        before,
+        Object.keys(states).length > 0 ? { detectors: states } : undefined,
+      );
+      if (ten.misfits) await sayBroken(server, await brokenVersion(projections, known.generation, listed, minute));
     }
   }
   const changes = await newChanges(projections, known.generation);
@@ -122,7 +145,7 @@ async function brokenVersion(
   generation: number,
   listed: ListedSeries,
   minute: number,
-): Promise<{ readonly version: string; readonly finding: Finding } | undefined> {
+): Promise<Broken | undefined> {
   const [newest, ...others] = Object.entries(listed.versions ?? {})
     .sort(([, a], [, b]) => b - a)
     .map(([version]) => version);

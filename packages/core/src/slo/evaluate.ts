@@ -10,13 +10,12 @@ import { lastMinutes, type Span } from "./spans.ts";
 export type Counts = (span: Span) => Count;
 
 /**
- * What is remembered of a rule from one evaluation to the next. `history`: whether it burnt, a bit an evaluation, the latest lowest; `evaluations`: how many of them are known, 21 at most.
+ * What is remembered of a rule from one evaluation to the next. `history`: whether it burnt in the last 21, a bit each, the latest lowest; of those before anything was remembered, that it did not.
  * `firing`: since which minute, and the burn over the long window that was last said.
  */
 export interface RuleState {
   readonly minute: number;
   readonly history: number;
-  readonly evaluations: number;
   readonly quiet: number;
   readonly flapping?: true;
   readonly firing?: { readonly since: number; readonly saidBurn: number };
@@ -187,22 +186,20 @@ function remember(before: RuleState | undefined, burns: boolean, minute: number)
   const again = before?.minute === minute;
   const earlier = again ? before.history >> 1 : (before?.history ?? 0);
   const history = ((earlier << 1) | (burns ? 1 : 0)) & (2 ** historyLength - 1);
-  const evaluations = again ? before.evaluations : Math.min(historyLength, (before?.evaluations ?? 0) + 1);
-  const changing = changesIn(history, evaluations) / (historyLength - 1);
+  const changing = changesIn(history) / (historyLength - 1);
   const flapping = before?.flapping ? changing >= steadyBelow : changing > flapsAbove;
   return {
     minute,
     history,
-    evaluations,
     quiet: burns ? 0 : (before?.quiet ?? 0) + 1,
     ...(flapping && { flapping }),
     ...(before?.firing && { firing: before.firing }),
   };
 }
 
-function changesIn(history: number, evaluations: number): number {
+function changesIn(history: number): number {
   let changes = 0;
-  for (let bits = history, left = evaluations; left > 1; left -= 1, bits >>= 1) changes += (bits ^ (bits >> 1)) & 1;
+  for (let i = 1; i < historyLength; i += 1) changes += ((history >> i) ^ (history >> (i - 1))) & 1;
   return changes;
 }
 

@@ -1,6 +1,6 @@
 import type { Projections } from "../follow/ports.ts";
 import { parseDefinitionFile } from "./definition-file.ts";
-import { readStored } from "./definitions.ts";
+import { isSame, readStored } from "./definitions.ts";
 
 /** A file of a folder; its name is what faults begin with. */
 export interface NamedText {
@@ -38,10 +38,14 @@ export async function planFolder(
     }
   }
   const stored = await readStored(projections);
-  const there = new Map(stored.map((one) => [one.name, JSON.stringify(one.document)]));
+  const there = new Map(stored.map((one) => [one.name, one]));
+  const isThere = (name: string, document: object): boolean => {
+    const one = there.get(name);
+    return one !== undefined && isSame(one, document, "folder");
+  };
   const fromFolder = stored.filter(({ source }) => source === "folder").map(({ name }) => name);
   return {
-    applying: [...wanted.values()].filter(({ name, document }) => there.get(name) !== JSON.stringify(document)),
+    applying: [...wanted.values()].filter(({ name, document }) => !isThere(name, document)),
     removing: faults.length > 0 ? [] : fromFolder.filter((name) => !wanted.has(name)),
     faults,
   };

@@ -18,8 +18,8 @@ export interface MeasurePorts {
   readonly quarantine: Pick<Quarantine, "count">;
 }
 
-/** What was measured last, and since when counters have been behind the log, in milliseconds. */
-type Last = { readonly minute: number; readonly behindSince?: number };
+/** What was measured last; and where counters were behind the log, when that was, in milliseconds, and how many leaves there were: until all of those are counted, they are behind since then. */
+type Last = { readonly minute: number; readonly behind?: { readonly sinceMs: number; readonly size: number } };
 const lastKey: RowKey = { collection: "measured", id: "last" };
 
 /** What is in the ledger is in the log by then, and what is in the log is counted. */
@@ -50,12 +50,12 @@ export async function measure(
   const [row] = await projections.read(ownFigures.name, ownFigures.generation, [lastKey]);
   const last = row?.value as Last | undefined;
   const cursor = await projections.cursor(counters.name);
-  const behindSince = (cursor?.current.leaf ?? 0) < (size ?? 0) ? (last?.behindSince ?? nowMs) : undefined;
+  const behind = behindNow(last, cursor?.current.leaf ?? 0, size ?? 0, nowMs);
   if (last === undefined || last.minute < minute) {
     const added: { readonly series: Series; readonly minute: number; readonly cell: Cell }[] = [];
     const late = await isLedgerLate(ports, size, nowMs);
     if (late !== undefined) added.push({ series: own("ledger-to-log"), minute, cell: looked(late) });
-    const isBehind = behindSince !== undefined && nowMs - behindSince >= promisedMs;
+    const isBehind = behind !== undefined && nowMs - behind.sinceMs >= promisedMs;
     if (size !== undefined) added.push({ series: own("log-to-counters"), minute, cell: looked(isBehind) });
     const from = Math.max(last?.minute ?? minute - 1, minute - maxMinutes) + 1;
     for (let one = from; one <= minute; one += 1) {
@@ -63,14 +63,16 @@ export async function measure(
       if (cell.valid) added.push({ series: own("quarantine"), minute: one - settledMinutes, cell });
     }
     await write(projections, memory, added);
-    const now: Last = { minute, ...(behindSince !== undefined && { behindSince }) };
-    await memory.put(lastKey, last, now);
-    await memory.flush();
-  } else if (last.behindSince !== behindSince) {
-    await memory.put(lastKey, last, { minute: last.minute, ...(behindSince !== undefined && { behindSince }) });
-    await memory.flush();
-  }
-  return behindSince;
+    await memory.put(lastKey, last, { minute, ...(behind && { behind }) } satisfies Last);
+  } else await memory.put(lastKey, last, { minute: last.minute, ...(behind && { behind }) } satisfies Last);
+  await memory.flush();
+  return behind?.sinceMs;
+}
+
+/** Whoever is always a moment behind has counted by now what there was at the look before. */
+function behindNow(last: Last | undefined, leaf: number, size: number, nowMs: number): Last["behind"] {
+  if (leaf >= size) return undefined;
+  return last?.behind !== undefined && leaf < last.behind.size ? last.behind : { sinceMs: nowMs, size };
 }
 
 const looked = (bad: boolean): Cell => ({ valid: 1, ...(bad && { failed: 1 }) });
@@ -91,12 +93,12 @@ async function isLedgerLate(
   return first === undefined || first + count > (size ?? 0);
 }
 
-/** What arrived in a minute: signed batches, and what could not become one. */
+/** What arrived in a minute: batches, and what could not become one. */
 async function arrivedIn({ projections, quarantine }: MeasurePorts, generation: number, minute: number): Promise<Cell> {
   const span = { from: minute, to: minute + 1 };
   const selection = { series: [arrivalSeries] };
   const rows = await readSelection(projections, generation, selection, [span]);
-  const batches = countOf({ sli: "latency" }, cellIn(rows, selection, span)).total;
+  const batches = countOf({ sli: "availability" }, cellIn(rows, selection, span)).total;
   const failed = await quarantine.count({ sinceMs: minute * minuteMs, untilMs: (minute + 1) * minuteMs });
   return { valid: batches + failed, ...(failed > 0 && { failed }) };
 }

@@ -2,7 +2,7 @@ import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
 import { idPrefix } from "../follow/row-id.ts";
 import type { ListedSeries, Scope, Series } from "./series.ts";
-import type { Selector } from "./slo.ts";
+import type { Indicator, Selector } from "./slo.ts";
 
 /** Whether a text fits a pattern, in which `*` stands for any characters. Linear in what it is given, whatever the pattern. */
 export function fits(pattern: string, text: string): boolean {
@@ -32,17 +32,20 @@ const selects = (selector: Selector, series: Series): boolean =>
   );
 
 /** The one series that a selector without patterns means. */
-function seriesMeant({ environment, server, tool }: Selector): Series | undefined {
+function seriesMeant({ selector: { environment, server, tool }, literal }: Wanted): Series | undefined {
   if (environment === undefined || server === undefined) return undefined;
-  if ([environment, server, tool].some((name) => name?.includes("*"))) return undefined;
+  if (!literal && [environment, server, tool].some((name) => name?.includes("*"))) return undefined;
   return { environment, server, ...(tool !== undefined && { tool }) };
 }
+
+type Wanted = Pick<Indicator, "selector" | "literal">;
 
 /** What there is to select from. Servers, and the tools of each, are listed at most once, when they are first asked for. */
 export interface Catalogue {
   servers(): Promise<readonly ListedSeries[]>;
   /** Tools where the selector names one, else servers: no call is counted twice. */
-  select(selector: Selector): Promise<Selection>;
+  select(wanted: Wanted): Promise<Selection>;
+  toolsOf(servers: readonly Series[]): Promise<readonly ListedSeries[]>;
 }
 
 const seriesPerRead = 1_000;
@@ -58,19 +61,23 @@ export function openCatalogue(projections: Pick<Projections, "list">, generation
     return known;
   };
   const servers = (): Promise<readonly ListedSeries[]> => listed("servers", "");
+  async function toolsOf(some: readonly Series[]): Promise<ListedSeries[]> {
+    const tools: ListedSeries[] = [];
+    for (const { environment, server } of some) tools.push(...(await listed("tools", idPrefix(environment, server))));
+    return tools;
+  }
   return {
     servers,
-    async select(selector) {
+    toolsOf,
+    async select(wanted) {
+      const { selector } = wanted;
       const version = selector.version === undefined ? {} : { version: selector.version };
-      const meant = seriesMeant(selector);
+      const meant = seriesMeant(wanted);
       if (meant) return { series: [meant], ...version };
       const { tool, ...place } = selector;
       const whole = (await servers()).filter((series) => selects(place, series));
       if (tool === undefined) return { series: whole, ...version };
-      const tools: ListedSeries[] = [];
-      for (const { environment, server } of whole)
-        tools.push(...(await listed("tools", idPrefix(environment, server))));
-      return { series: tools.filter((series) => selects(selector, series)), ...version };
+      return { series: (await toolsOf(whole)).filter((series) => selects(selector, series)), ...version };
     },
   };
 }

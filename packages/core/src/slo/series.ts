@@ -10,9 +10,10 @@ export type Series = {
   readonly tool?: string;
 };
 
-/** As it is listed. `firstAt`: when its first record arrived, in milliseconds, whatever time that claims; of a server that of each version, too. */
+/** As it is listed. `firstAt`: when its first record arrived, in milliseconds, whatever time that claims; of a server that of each version, too, and the day, since the epoch, on which it was heard of last. */
 export type ListedSeries = Series & {
   readonly firstAt: number;
+  readonly lastDay?: number;
   readonly versions?: { readonly [version: string]: number };
 };
 

@@ -22,6 +22,8 @@ export interface Selector {
 export interface Indicator {
   readonly sli: Sli;
   readonly selector: Selector;
+  /** The selector's members are names, whatever characters they have. */
+  readonly literal?: true;
   readonly threshold?: { readonly asked: number; readonly edge: number };
 }
 

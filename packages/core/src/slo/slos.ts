@@ -5,6 +5,7 @@ import { defaultSlos, ownSlos } from "./defaults.ts";
 import { readDefinitions, type StoredDefinition } from "./definitions.ts";
 import { type Catalogue, openCatalogue } from "./selection.ts";
 import type { Slo } from "./slo.ts";
+import { dayMs } from "./time.ts";
 
 /** Where an SLO comes from: somebody defined it, or nobody, or it is tooltrail's own. */
 export type SloOrigin = "defined" | "default" | "own";
@@ -29,13 +30,17 @@ export interface Known {
   mustBeCurrent(): Promise<void>;
 }
 
+/** A server that nobody has heard of for so long has no defaults any more: there is nothing left of it in their period. */
+const defaultDays = 31;
+
 /** Defined ones first, then the defaults of every server seen, then our own. Before anything was followed, generation 1 is empty. */
-export async function readSlos(projections: Pick<Projections, "cursor" | "list">): Promise<Known> {
+export async function readSlos(projections: Pick<Projections, "cursor" | "list">, nowMs: number): Promise<Known> {
   const current = async (): Promise<number> => (await projections.cursor(counters.name))?.current.number ?? 1;
   const generation = await current();
   const catalogue = openCatalogue(projections, generation);
   const { defined, unreadable } = await readDefinitions(projections);
-  const servers = await catalogue.servers();
+  const since = Math.floor(nowMs / dayMs) - defaultDays;
+  const servers = (await catalogue.servers()).filter(({ lastDay = 0 }) => lastDay >= since);
   const definitions = defined.map(({ slo }) => slo);
   return {
     generation,

@@ -2,7 +2,9 @@ import type { Projections } from "../follow/ports.ts";
 import { readStates } from "./alerts.ts";
 import { type Burners, burnersOf } from "./burners.ts";
 import { countsFrom, readFor } from "./counting.ts";
+import { readMaintenances } from "./definitions.ts";
 import { evaluate } from "./evaluate.ts";
+import { windowOf } from "./maintenance.ts";
 import { elapsedOf } from "./period.ts";
 import { complement, toNumber } from "./ratio.ts";
 import type { Period, Selector, Sli } from "./slo.ts";
@@ -54,6 +56,8 @@ export interface SloView {
   /** The last 24 hours, oldest first, this one last. */
   readonly hours: readonly HourCount[];
   readonly degraded: readonly { readonly what: string; readonly since: number }[];
+  /** Until when nothing opens, and why. */
+  readonly maintenance?: { readonly until: number; readonly reason: string };
   readonly burners?: Burners;
 }
 
@@ -69,8 +73,9 @@ export async function statusOf(
   burning: boolean,
 ): Promise<SloView[]> {
   const states = await readStates(projections);
+  const maintenances = await readMaintenances(projections);
   const selected = await Promise.all(
-    slos.map(async (one) => ({ ...one, selection: await known.catalogue.select(one.slo.indicator.selector) })),
+    slos.map(async (one) => ({ ...one, selection: await known.catalogue.select(one.slo.indicator) })),
   );
   const hours = hoursUpTo(minute);
   const outlook = lastMinutes(minute, outlookMinutes);
@@ -80,6 +85,7 @@ export async function statusOf(
     selected.map(async (one) => {
       const { slo, origin, stored } = one;
       const state = states.get(slo.name);
+      const window = windowOf(slo, maintenances, (minute + 1) * minuteMs - 1);
       const counts = countsFrom(one, rows);
       const { budget, rules } = evaluate(slo, counts, {}, minute);
       const elapsed = elapsedOf(slo.period, minute);
@@ -114,6 +120,7 @@ export async function statusOf(
         }),
         hours: hours.map(counts),
         degraded: Object.entries(state?.degraded ?? {}).map(([what, since]) => ({ what, since })),
+        ...(window && { maintenance: { until: window.until, reason: window.reason } }),
         ...(burning && {
           burners: await burnersOf(projections, known.generation, known.catalogue, slo.indicator, elapsed.span),
         }),

@@ -2,6 +2,8 @@
 export const minuteMs = 60_000;
 export const minuteOf = (ms: number): number => Math.floor(ms / minuteMs);
 
+export const dayMs = 86_400_000;
+
 export const minutesPerHour = 60;
 export const minutesPerDay = 1_440;
 

@@ -21,7 +21,7 @@ export async function watchBudgets(ports: BudgetPorts, nowMs: number): Promise<E
     run().catch((error: unknown) => void failed.push(error));
 
   const behindSinceMs = await attempt(async () => measure(ports, (await openLeaves(ports))?.size, nowMs));
-  const known = await readSlos(ports.projections);
+  const known = await readSlos(ports.projections, nowMs);
   const evaluation = await attempt(() => evaluateSlos(ports, known, nowMs, behindSinceMs));
   const found = await attempt(() => detect(ports, known, nowMs));
   if (failed.length > 0 || evaluation === undefined) throw failed[0];
