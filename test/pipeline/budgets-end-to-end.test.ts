@@ -175,7 +175,7 @@ spec:
     await eventually(
       async () => pipeline.said(),
       (text) => text.includes("refunds.yaml"),
-      12_000,
+      20_000,
     );
     expect(pipeline.said()).toMatch(
       /slos\/refunds\.yaml:12:7 objectives\[0\]\.target: 99\.9 is not a fraction between 0 and 1/,
@@ -190,7 +190,7 @@ spec:
     symlinkSync("somebody@host.123", join(folder, ".#refunds.yaml")); // an editor's lock
     mkdirSync(join(folder, "folder.yaml"));
     symlinkSync(join(folder, "nowhere"), join(folder, "dangling.yaml"));
-    await eventually(defined, (all) => all.length === 1, 12_000);
+    await eventually(defined, (all) => all.length === 1, 20_000);
     expect(await defined()).toEqual(["refunds 0.95"]);
     expect((await control("slo.remove")).map(({ name }) => name)).toEqual(["charges"]);
 
@@ -198,7 +198,7 @@ spec:
     pipeline = await startPipeline(place);
     expect(await defined()).toEqual(["refunds 0.95"]);
     expect((await control("slo.apply")).length).toBe(3); // a restart applies nothing
-  }, 60_000);
+  }, 120_000);
 
   test("each call counts once, and an alert goes on, whoever is killed", async () => {
     pipeline = await startPipeline(place);

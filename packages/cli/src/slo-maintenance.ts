@@ -33,7 +33,7 @@ const columns = (nowMs: number): readonly TextColumn<Maintenance>[] => [
 ];
 
 /** `tool refund of billing in production` */
-export function whatText({ tool, server, environment }: Pick<Maintenance, "tool" | "server" | "environment">): string {
+function whatText({ tool, server, environment }: Pick<Maintenance, "tool" | "server" | "environment">): string {
   const whose = [
     ...(tool === undefined ? [] : [`tool ${tool}${server === undefined ? "" : " of"}`]),
     ...(server === undefined ? [] : [server]),

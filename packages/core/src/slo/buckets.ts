@@ -29,6 +29,6 @@ export function nearestEdge(threshold: number): number {
 }
 
 /** Scores are thousandths, 0 to 1,000, in a hundred and one buckets from 0, 10, 20, … on. */
-export const scoreStep = 10;
+const scoreStep = 10;
 export const scoreBucketOf = (permille: number): number => Math.floor(permille / scoreStep);
 export const nearestScore = (permille: number): number => Math.round(permille / scoreStep) * scoreStep;

@@ -181,7 +181,7 @@ export function objectOf(place: Place, kind: string, inline = false) {
 }
 
 /** A place as people read it: `objectives[0].target`. The leading `spec` goes without saying; the whole document is an empty text. */
-export function pathText(path: Path): string {
+function pathText(path: Path): string {
   const steps = path.length > 1 && path[0] === "spec" ? path.slice(1) : path;
   return steps
     .map((step) => (typeof step === "number" ? `[${step}]` : /^[\w-]+$/.test(step) ? `.${step}` : `[${shown(step)}]`))

@@ -18,8 +18,7 @@ export type ListedSeries = Series & {
 };
 
 export type Scope = "servers" | "tools";
-export const scopeOf = ({ tool }: { readonly tool?: string | undefined }): Scope =>
-  tool === undefined ? "servers" : "tools";
+const scopeOf = ({ tool }: { readonly tool?: string | undefined }): Scope => (tool === undefined ? "servers" : "tools");
 
 /** Where a series is listed, so that whoever asks for all of a scope finds it. */
 export const listKey = (series: Series): RowKey => ({ collection: scopeOf(series), id: idOf(series) });
