@@ -51,6 +51,16 @@ describe("a detector fires", () => {
     expect(found).toMatchObject([{ detector: "auth_mismatch", severity: "ticket", server: "files", environment: "" }]);
   });
 
+  test("and not where one caller tries the same key over and over, and another is refused once", async () => {
+    const fleet = aGuarded();
+    const refused = { outcome: { class: "tool_error", reason: "unauthorized" } } as const;
+    for (let minute = noon; minute < noon + 3; minute += 1) {
+      await fleet.calls("files", minute, 30, "ok", { ...refused, principal: principal("a") });
+      if (minute === noon + 1) await fleet.calls("files", minute, 1, "ok", { ...refused, principal: principal("b") });
+      expect(await fleet.detect(minute)).toEqual([]);
+    }
+  });
+
   test("where a call was executed that nobody allowed", async () => {
     const fleet = aGuarded();
     await fleet.calls("files", noon, 1, "ok", { decision: { effect: "deny", rule: "no-writes" } });

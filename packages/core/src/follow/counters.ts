@@ -4,7 +4,7 @@ import { blameOf, isMisfit, isRefusal, wasAnswered } from "../slo/blame.ts";
 import { bucketOf, scoreBucketOf } from "../slo/buckets.ts";
 import type { Cell } from "../slo/cell.ts";
 import { addFailure, type FailuresRow, failureLevels, failuresKey, spanOfFailures } from "../slo/failures.ts";
-import { type FailedRow, lookForRetry } from "../slo/retries.ts";
+import { type FailedRow, lookBack } from "../slo/retries.ts";
 import { addTo, type ListedSeries, levelsOf, listKey, rowKeysAt, type Series, type SpanRow } from "../slo/series.ts";
 import { dayMs, minuteOf } from "../slo/time.ts";
 import type { Projections, RowKey } from "./ports.ts";
@@ -96,7 +96,7 @@ function partsOfRecord(leaf: LogLeaf): Part[] {
   }
 }
 
-/** What a call adds to its series depends on whether it is a retry, which the row of what has failed tells. */
+/** What a call adds to its series depends on what came before it, which the row of what has failed tells. */
 function callPart(leaf: LogLeaf, call: CallRecord): Part {
   const { server } = leaf;
   const cell = cellOf(call);
@@ -112,8 +112,10 @@ function callPart(leaf: LogLeaf, call: CallRecord): Part {
   return {
     keys: [failed, ...counting(cell).keys],
     apply([before, ...rest]) {
-      const { retry, row } = lookForRetry(before as FailedRow | undefined, call);
-      return [row, ...counting(retry ? { ...cell, retries: 1 } : cell).apply(rest)];
+      const { retry, refusedAgain, row } = lookBack(before as FailedRow | undefined, call);
+      const { refused, refusedBy, ...others } = cell;
+      const first = refused !== undefined && !refusedAgain ? { refused, ...(refusedBy && { refusedBy }) } : {};
+      return [row, ...counting({ ...others, ...first, ...(retry && { retries: 1 }) }).apply(rest)];
     },
   };
 }

@@ -10,7 +10,7 @@ export type Histogram = { readonly [bucket: string]: number };
  * `valid`, `failed`: calls that tell something of the server, and those that failed by its fault.
  * `answered`, `misfits`: calls that were answered, and those where arguments or answer did not fit their schema.
  * `attempts`, `retries`, `rejected`: all attempts, those that came after a failure, and those that failed by the server's fault.
- * `refused`, `refusedBy`: calls that ended in 401 or 403, and of whom: two of them at most, which is enough to tell one from several.
+ * `refused`, `refusedBy`: callers whose calls ended in 401 or 403, each at most once a minute however often it tries, and who: two of them at most, which is enough to tell one from several.
  * `drifted`: calls that were executed although the decision was another than "allow".
  * `unknown`, `lost`: calls whose end nobody knows, and records that an emitter could not write.
  * `latency`, `ages`: of calls that went well, by microseconds; how old answers were, by milliseconds.

@@ -5,7 +5,7 @@ import { blameOf } from "./blame.ts";
 import { bucketOf, edges, nearestEdge, nearestScore } from "./buckets.ts";
 import { addCells, type Cell, countOf } from "./cell.ts";
 import { complement, ratioOf, toNumber } from "./ratio.ts";
-import { lookForRetry } from "./retries.ts";
+import { lookBack } from "./retries.ts";
 import { fits } from "./selection.ts";
 import { addTo, otherVersions, type SpanRow } from "./series.ts";
 import { slicesOf } from "./slices.ts";
@@ -168,32 +168,42 @@ describe("a retry", () => {
     outcome: { class: "ok" },
     ...more,
   });
-  const failed = lookForRetry(undefined, call({ outcome: { class: "timeout" } }));
+  const failed = lookBack(undefined, call({ outcome: { class: "timeout" } }));
 
   test("is the same asked again after a failure", () => {
     expect(failed.retry).toBe(false);
-    expect(lookForRetry(failed.row, call({ at: 1_030_000 }))).toEqual({ retry: true, row: undefined });
+    expect(lookBack(failed.row, call({ at: 1_030_000 }))).toEqual({ retry: true, refusedAgain: false, row: undefined });
   });
   test.each([
     ["later than a minute after", { at: 1_061_000 }],
     ["with other arguments", { args: { digest: `hmac-sha256:${"1".repeat(64)}`, bytes: 2 } }],
     ["of another tool", { tool: "write" }],
     ["by somebody else", { principal: { ref: `p_${"b".repeat(26)}`, method: "os", verified: true } as const }],
-  ])("is not what comes %s", (_, more) => expect(lookForRetry(failed.row, call(more)).retry).toBe(false));
+  ])("is not what comes %s", (_, more) => expect(lookBack(failed.row, call(more)).retry).toBe(false));
   test("is not what comes after a success", () =>
-    expect(lookForRetry(lookForRetry(undefined, call({})).row, call({ at: 1_001_000 })).retry).toBe(false));
+    expect(lookBack(lookBack(undefined, call({})).row, call({ at: 1_001_000 })).retry).toBe(false));
   test("is what a producer without digests numbers so; of a tracked call a further attempt is a round of input", () => {
     const { args: _, ...plain } = call({ attempt: 2 });
-    expect(lookForRetry(undefined, plain as CallRecord).retry).toBe(true);
-    expect(lookForRetry(undefined, call({ attempt: 2 })).retry).toBe(false);
+    expect(lookBack(undefined, plain as CallRecord).retry).toBe(true);
+    expect(lookBack(undefined, call({ attempt: 2 })).retry).toBe(false);
+  });
+  test("of a caller that is refused, within a minute, is no further refusal", () => {
+    const refused = { outcome: { class: "tool_error", reason: "unauthorized" } } as const;
+    const once = lookBack(undefined, call(refused));
+    expect(once.refusedAgain).toBe(false);
+    const { args: _, ...plain } = call({ ...refused, at: 1_030_000, tool: "write" });
+    expect(lookBack(once.row, plain as CallRecord).refusedAgain).toBe(true);
+    expect(lookBack(once.row, call({ ...refused, at: 1_061_000 })).refusedAgain).toBe(false);
+    const other = { ref: `p_${"b".repeat(26)}`, method: "os", verified: true } as const;
+    expect(lookBack(once.row, call({ ...refused, principal: other })).refusedAgain).toBe(false);
   });
   test("is told among no more than the last that failed", () => {
     let row = failed.row;
     for (let i = 0; i < 200; i += 1)
-      ({ row } = lookForRetry(row, call({ at: 1_000_001 + i, tool: `tool-${i}`, outcome: { class: "timeout" } })));
+      ({ row } = lookBack(row, call({ at: 1_000_001 + i, tool: `tool-${i}`, outcome: { class: "timeout" } })));
     expect(Object.keys(row?.failedAt ?? {}).length).toBe(64);
-    expect(lookForRetry(row, call({ at: 1_000_300, tool: "tool-199" })).retry).toBe(true);
-    expect(lookForRetry(row, call({ at: 1_000_300 })).retry).toBe(false);
+    expect(lookBack(row, call({ at: 1_000_300, tool: "tool-199" })).retry).toBe(true);
+    expect(lookBack(row, call({ at: 1_000_300 })).retry).toBe(false);
   });
 });
 
