@@ -38,8 +38,8 @@ const versionId = (version: number): string => String(version).padStart(9, "0");
 
 /** Each is two rows, the current one and its version. */
 const definitionsPerCommit = 40;
-/** As much as one row holds, with room to spare. */
-const maxDocumentBytes = 64 * 1024;
+/** So that a commit of them holds what it must (`row-limits`). */
+const maxDocumentBytes = 32 * 1024;
 export const maxDefinitions = 2_000;
 const maxMaintenances = 200;
 const maxAttempts = 10;
@@ -87,6 +87,12 @@ export async function readVersions(projections: Pick<Projections, "list">, name:
   return rows.map(({ value }) => value as StoredDefinition);
 }
 
+/** @returns what is wrong with the size of a document; undefined where nothing is. */
+export function tooLarge(document: unknown): string | undefined {
+  const bytes = new TextEncoder().encode(JSON.stringify(document)).length;
+  return bytes > maxDocumentBytes ? `${bytes} bytes of JSON, and it may have ${maxDocumentBytes}.` : undefined;
+}
+
 /** @throws AppError `invalid` with all faults of all of them; nothing is applied then. */
 export function checkDocuments(documents: readonly unknown[]): { readonly name: string; readonly document: object }[] {
   const faults: string[] = [];
@@ -96,9 +102,8 @@ export function checkDocuments(documents: readonly unknown[]): { readonly name: 
       faults.push(...parsed.faults.map((fault) => `definition ${i + 1}: ${sentence(fault)}`));
       return [];
     }
-    const bytes = new TextEncoder().encode(JSON.stringify(document)).length;
-    if (bytes > maxDocumentBytes)
-      faults.push(`definition ${i + 1}: ${bytes} bytes of JSON, and it may have ${maxDocumentBytes}.`);
+    const large = tooLarge(document);
+    if (large !== undefined) faults.push(`definition ${i + 1}: ${large}`);
     return [{ name: parsed.slo.name, document: document as object }];
   });
   const names = checked.map(({ name }) => name);

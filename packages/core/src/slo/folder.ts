@@ -1,6 +1,6 @@
 import type { Projections } from "../follow/ports.ts";
 import { parseDefinitionFile } from "./definition-file.ts";
-import { isSame, readStored } from "./definitions.ts";
+import { isSame, readStored, tooLarge } from "./definitions.ts";
 
 /** A file of a folder; its name is what faults begin with. */
 export interface NamedText {
@@ -28,8 +28,12 @@ export async function planFolder(
   const wanted = new Map<string, FolderPlan["applying"][number]>();
   for (const { name: file, text } of files) {
     const read = parseDefinitionFile(text, file);
-    faults.push(...read.faults);
-    if (read.faults.length > 0) continue;
+    const large = read.definitions.flatMap(({ slo, document }) => {
+      const wrong = tooLarge(document);
+      return wrong === undefined ? [] : [`${file}: "${slo.name}" has ${wrong}`];
+    });
+    faults.push(...read.faults, ...large);
+    if (read.faults.length + large.length > 0) continue;
     for (const { slo, document } of read.definitions) {
       const other = wanted.get(slo.name);
       if (other)
