@@ -8,7 +8,7 @@ import { startPipeline } from "@tooltrail/local/pipeline";
 import { contextOf } from "@tooltrail/local/poller";
 import { hasDatabase } from "@tooltrail/local/sqlite";
 import { loadToken } from "@tooltrail/local/token";
-import { createSloFolder } from "./lib/slo-folder.ts";
+import { createResponseFolder, createSloFolder } from "./lib/definition-folder.ts";
 import { sayOnTerminal } from "./lib/terminal.ts";
 
 /** `npm start`: the same functions as on AWS, on this machine. */
@@ -54,21 +54,28 @@ async function main(): Promise<void> {
   const { handler: sign } = await import("./sign.ts");
   const { handler: follow } = await import("./follow.ts");
   const { handler: evaluate } = await import("./evaluate.ts");
+  const { handler: triage } = await import("./triage.ts");
+  const { handler: respond } = await import("./respond.ts");
+  const { handler: incidents } = await import("./incidents.ts");
 
   const { reader, sequencer } = await import("#log");
   await sweepStaged(sequencer()); // nobody sequences yet
   sayOnTerminal(rules(), (text) => void process.stderr.write(text));
   const { audit, callerOf } = await import("#ports");
-  const folder = createSloFolder({
-    folder: config().sloFolder,
+  const watched = {
     projections: (await reader())().projections,
     audit: audit(),
     caller: callerOf(undefined as never),
     now: Date.now,
-    onFaults: (faults) => void process.stderr.write(faults.map((fault) => `tooltrail: ${fault}\n`).join("")),
-    onError: (error) => logger.error("the folder of SLOs could not be looked at", error as Error),
-  });
-  await folder.start();
+    onFaults: (faults: readonly string[]) =>
+      void process.stderr.write(faults.map((fault) => `tooltrail: ${fault}\n`).join("")),
+    onError: (error: unknown) => logger.error("a folder of definitions could not be looked at", error as Error),
+  };
+  const folders = [
+    createSloFolder({ ...watched, folder: config().sloFolder }),
+    createResponseFolder({ ...watched, folder: config().responseFolder }),
+  ];
+  for (const folder of folders) await folder.start();
   const pipeline = await startPipeline({
     db,
     dataDir,
@@ -83,6 +90,9 @@ async function main(): Promise<void> {
       sign,
       follow,
       evaluate,
+      triage,
+      respond,
+      incidents,
       reconcile: (event, context) => reconcile(event as object, context),
     },
     async onPoison(body, receives) {
@@ -97,8 +107,7 @@ async function main(): Promise<void> {
 
   const stop = (): void => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.off(signal, stop); // a second one ends it at once
-    folder
-      .stop()
+    Promise.all(folders.map((folder) => folder.stop()))
       .then(() => pipeline.stop())
       .catch(fail);
   };

@@ -23,7 +23,7 @@ const mayImport: { readonly [room: string]: readonly string[] } = {
     "local/sqlite-ledger",
     "local/sqlite-batch-index",
   ],
-  functions: ["core", "api", "format", "format/keys", "format/log", "aws", "local"],
+  functions: ["core", "api", "api/incidents", "format", "format/keys", "format/log", "aws", "local"],
   stacks: ["format", "format/log"],
 };
 

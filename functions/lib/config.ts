@@ -13,6 +13,8 @@ export interface Config {
   readonly policyFile: string | undefined;
   /** A folder of OpenSLO definitions. */
   readonly sloFolder: string;
+  /** A folder of playbooks, runbooks, destinations and policies. */
+  readonly responseFolder: string;
 }
 
 /** @param env the environment; `TOOLTRAIL_DATA` is set from `--data` where that was given. */
@@ -24,6 +26,7 @@ export const config = (env: NodeJS.ProcessEnv = process.env): Config => ({
   enrolledKeys: (env.TOOLTRAIL_ENROLLED_KEYS ?? "").split(",").filter(Boolean),
   policyFile: env.TOOLTRAIL_POLICY ? resolve(env.TOOLTRAIL_POLICY) : undefined,
   sloFolder: resolve(env.TOOLTRAIL_SLOS || join(env.TOOLTRAIL_DATA || ".tooltrail", "slos")),
+  responseFolder: resolve(env.TOOLTRAIL_RESPONSE || join(env.TOOLTRAIL_DATA || ".tooltrail", "response")),
 });
 
 /** What the stack tells ingest and api. Regions, credentials and endpoints are the AWS client's own business. */
@@ -54,6 +57,14 @@ export const busConfig = (env: NodeJS.ProcessEnv = process.env): Pick<AwsConfig,
 /** For who reads the ledger and nothing of ingest's. @throws Error where it is missing. */
 export const ledgerConfig = (env: NodeJS.ProcessEnv = process.env): Pick<AwsConfig, "ledgerTable"> =>
   required(env, { ledgerTable: "TOOLTRAIL_LEDGER_TABLE" });
+
+/** For who deals with incidents, and reads no log. @throws Error where it is missing. */
+export const stateConfig = (env: NodeJS.ProcessEnv = process.env): Pick<AwsConfig, "stateTable"> =>
+  required(env, { stateTable: "TOOLTRAIL_STATE_TABLE" });
+
+/** Where the secrets lie by which others are told of incidents. @throws Error where it is missing. */
+export const responseConfig = (env: NodeJS.ProcessEnv = process.env): { readonly responseSecret: string } =>
+  required(env, { responseSecret: "TOOLTRAIL_RESPONSE_SECRET" });
 
 /** Where the log's head, its index and the projections are, and its objects. */
 export interface LogConfig {

@@ -1,5 +1,5 @@
 import type { Audit, Caller } from "@tooltrail/core/audit";
-import { AppError, errorCodes } from "@tooltrail/core/errors";
+import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { readPostings } from "@tooltrail/core/follow/postings";
 import { given } from "@tooltrail/core/given";
@@ -9,12 +9,13 @@ import { countFitting } from "@tooltrail/core/page";
 import type { Ports, Quarantined } from "@tooltrail/core/ports";
 import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
 import { Hono } from "hono";
+import { answerErrors } from "./answer-errors.ts";
 import { addLogRoutes } from "./log.ts";
 import { parseQuarantineQuery, parseRecordsQuery } from "./parameters.ts";
 import { addProjectionRoutes } from "./projections.ts";
 import { addSloRoutes } from "./slos.ts";
 import { texts } from "./texts.ts";
-import type { ErrorAnswer, QuarantinePage, QuarantineView, ReplayAnswer } from "./types.ts";
+import type { QuarantinePage, QuarantineView, ReplayAnswer } from "./types.ts";
 
 export interface ApiOptions<Env extends object> {
   readonly ports: () => Ports;
@@ -103,23 +104,9 @@ export function createApi<Env extends object>({
   addProjectionRoutes(app, { ports, projections, audit, callerOf });
   addSloRoutes(app, { ports, projections, audit, callerOf });
 
-  app.notFound((c) =>
-    c.json(errorAnswer("not_found", `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`), 404),
-  );
-
-  app.onError((error, c) => {
-    if (error instanceof AppError) {
-      if (error.retryable) onError(error);
-      return c.json(errorAnswer(error.code, error.message), errorCodes[error.code].http);
-    }
-    onError(error);
-    return c.json(errorAnswer("internal", "Something went wrong here; the log has more."), 500);
-  });
-
+  answerErrors(app, onError);
   return app;
 }
-
-const errorAnswer = (code: string, message: string): ErrorAnswer => ({ error: { code, message } });
 
 const viewOf = ({ id, reason, detail, receivedAtMs, body }: Quarantined): QuarantineView => ({
   id,

@@ -100,7 +100,7 @@ export const parseRecordsQuery = (query: unknown, nowMs: number) => parse(record
 export const parseQuarantineQuery = (query: unknown) => parse(quarantineQuery, query);
 
 /** @throws AppError `invalid` that names the parameter. */
-function parse<T>(schema: z.ZodType<T>, query: unknown): T {
+export function parse<T>(schema: z.ZodType<T>, query: unknown): T {
   const parsed = schema.safeParse(query);
   if (parsed.success) return parsed.data;
   const said = parsed.error.issues.map(({ path, message }) =>

@@ -23,7 +23,8 @@ import { type Known, type KnownSlo, readSlos } from "@tooltrail/core/slo/slos";
 import { statusOf } from "@tooltrail/core/slo/status";
 import { keptMinutes, minuteMs, minuteOf } from "@tooltrail/core/slo/time";
 import { pseudonym, sha256 } from "@tooltrail/format";
-import type { Context, Hono } from "hono";
+import type { Hono } from "hono";
+import { bodyOf } from "./body.ts";
 import { openMetrics, openMetricsType } from "./open-metrics.ts";
 import { parseApply, parseAskedSeries, parseMaintenance, parseSeriesQuery, parseSlosQuery } from "./parameters.ts";
 import { texts } from "./texts.ts";
@@ -193,15 +194,6 @@ function mustNotBeOfFolder(stored: StoredDefinition | undefined): void {
 
 const unknownSlo = (name: string): AppError =>
   new AppError("not_found", `There is no SLO ${name.slice(0, 100)}. GET /v1/slos lists them.`);
-
-/** @throws AppError `invalid` where it is no JSON. */
-async function bodyOf(c: Context): Promise<unknown> {
-  try {
-    return JSON.parse(await c.req.text());
-  } catch {
-    throw new AppError("invalid", "The body is not JSON.");
-  }
-}
 
 async function withSubjects(
   principals: Principals,

@@ -9,6 +9,7 @@ import type { RecordKind } from "@tooltrail/format";
 
 /** What the HTTP API answers, as JSON. */
 export type { BatchesPage, PositionsPage } from "./log-types.ts";
+export type { MissingRunbooks, ResponseAnswer, ResponseEntry, ResponsePage, SeenVersion } from "./response-types.ts";
 export type { RecordKind, RecordPage, RecordView };
 
 export interface QuarantinePage {

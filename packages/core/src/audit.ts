@@ -8,6 +8,7 @@ import {
   type Principal,
   type PrincipalName,
   pseudonym,
+  recordId,
   recordLine,
   recordSchema,
   seal,
@@ -23,7 +24,12 @@ export interface Caller extends PrincipalName {
   readonly verified: boolean;
 }
 
-export type Audit = (caller: Caller, action: string, params: ControlRecord["params"]) => Promise<void>;
+/** @returns whose record it is, by pseudonym, and its id: what proves later who did it. */
+export type Audit = (caller: Caller, action: string, params: ControlRecord["params"]) => Promise<Audited>;
+export interface Audited {
+  readonly by: string;
+  readonly record: string;
+}
 
 /**
  * tooltrail's own emitter: a change or a read becomes a `control` record in the ledger before it is answered.
@@ -38,7 +44,7 @@ export function createAudit(ports: Ports, identity: Identity, account: string): 
   let unsettled: string | undefined;
   let last: Promise<unknown> = Promise.resolve();
 
-  async function write(caller: Caller, action: string, params: ControlRecord["params"]): Promise<void> {
+  async function write(caller: Caller, action: string, params: ControlRecord["params"]): Promise<Audited> {
     if (unsettled !== undefined) await store(unsettled);
     const at = ports.surroundings.now();
     const ref = pseudonym(ports.surroundings.digestKey, caller.issuer, caller.subject);
@@ -61,10 +67,12 @@ export function createAudit(ports: Ports, identity: Identity, account: string): 
       time: new Date(at).toISOString(),
       detail: envelope,
     };
+    const written = { by: ref, record: recordId({ emitter: identity.emitter, seq, index: 0 }) };
     seq += 1;
     prev = headersHash(envelope.headers);
     unsettled = JSON.stringify(event);
     await store(unsettled);
+    return written;
   }
 
   async function store(body: string): Promise<void> {

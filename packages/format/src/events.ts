@@ -21,6 +21,8 @@ export const pipelineSource = "tooltrail.pipeline";
  * `slo.data.degraded`: what objectives are computed from is late (`behind`), absent (`no_data`), without an end (`unknown_outcomes`) or lost
  * (`records_lost`), so that what they say is not to be relied on (`started`), or is again (`cleared`). Without `slo` it holds for all of them.
  * `detector.fired`: something that no objective measures is not as it was `expected` to be.
+ * `incident.*`, `gate.checked`, `rollback.requested`, `action.*`, `postmortem.*`, `ticket.linked`: what befell an incident, in the order of its `version`.
+ * `incidents.advanced`: there may be something to do for incidents. `runbook.missing`: a version of a server was first seen, and nothing says how to go back from it.
  */
 export type PipelineEvent =
   | {
@@ -105,7 +107,15 @@ export type PipelineEvent =
       /** How many calls, or scores, `observed` is made of. */
       readonly sample: number;
       readonly detail: string;
-    });
+    })
+  | (IncidentSaid & IncidentDetail)
+  | { readonly type: "incidents.advanced" }
+  | {
+      readonly type: "runbook.missing";
+      readonly environment: string;
+      readonly server: string;
+      readonly version: string;
+    };
 
 type Severity = "page" | "ticket";
 
@@ -145,3 +155,112 @@ interface Burner {
   readonly name: string;
   readonly bad: number;
 }
+
+/**
+ * What is said of an incident with each of its events. `version` counts them; `status` and `severity` are as after it; `server` is `*` for a whole environment, `tool` empty for a whole
+ * server. `by`: the pseudonym of whoever did it, `record`: the control record that proves it; what the pipeline does by itself has neither. Times in milliseconds.
+ */
+export interface IncidentSaid {
+  readonly environment: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly incident: string;
+  readonly version: number;
+  readonly episode: number;
+  readonly at: number;
+  readonly status:
+    | "open"
+    | "acknowledged"
+    | "mitigating"
+    | "mitigated"
+    | "resolved"
+    | "closed"
+    | "cancelled"
+    | "merged";
+  readonly severity: Severity;
+  readonly title: string;
+  readonly signal: string;
+  readonly playbook: string;
+  readonly serverVersion?: string;
+  readonly by?: string;
+  readonly record?: string;
+}
+
+interface ActionSaid {
+  readonly action: string;
+  readonly kind: string;
+  readonly params: { readonly [name: string]: string | number | boolean };
+}
+
+export type IncidentDetail =
+  | {
+      readonly type:
+        | "incident.mitigated"
+        | "incident.acknowledgement.expired"
+        | "incident.noted"
+        | "incident.reopened"
+        | "incident.resolved"
+        | "incident.closed"
+        | "postmortem.created";
+    }
+  | { readonly type: "incident.opened"; readonly hypothesis: string; readonly startedAt: number }
+  /** How many alerts came, or ceased. `raised`: it has become a page. */
+  | { readonly type: "incident.alerted"; readonly alerts: number; readonly raised: boolean }
+  | { readonly type: "incident.acknowledged"; readonly untilAt: number }
+  | {
+      readonly type: "incident.escalated";
+      readonly level: number;
+      readonly round: number;
+      readonly why: "unacknowledged" | "status_overdue" | "checks_inconclusive";
+    }
+  | { readonly type: "incident.escalation.exhausted"; readonly rounds: number }
+  | { readonly type: "incident.mitigating"; readonly why: "begun" | "regressed" }
+  | {
+      readonly type: "incident.status.published";
+      readonly text: string;
+      readonly owner: string;
+      readonly etaAt: number;
+    }
+  | { readonly type: "incident.status.overdue"; readonly dueAt: number }
+  | { readonly type: "incident.merged"; readonly into: string }
+  | { readonly type: "incident.joined"; readonly children: readonly string[] }
+  | { readonly type: "incident.cancelled"; readonly reason: string }
+  | {
+      readonly type: "gate.checked";
+      readonly result: "pass" | "fail" | "inconclusive";
+      readonly from: number;
+      readonly to: number;
+      readonly consecutive: number;
+      readonly measured: readonly {
+        readonly sli: string;
+        readonly op: string;
+        readonly value: number;
+        readonly measured?: number;
+        readonly calls: number;
+      }[];
+    }
+  | {
+      readonly type: "rollback.requested";
+      readonly runbook?: {
+        readonly name: string;
+        readonly rollbackTo?: string;
+        readonly url?: string;
+        readonly steps: readonly string[];
+      };
+    }
+  | (ActionSaid & { readonly type: "action.requested"; readonly approval: "required" | "none" })
+  | (ActionSaid & { readonly type: "action.rejected"; readonly reason: string })
+  | (ActionSaid & { readonly type: "action.started" | "action.undo.started" })
+  | (ActionSaid & {
+      readonly type: "action.finished" | "action.undo.finished";
+      readonly isDone: boolean;
+      readonly detail: string;
+    })
+  | { readonly type: "postmortem.updated"; readonly revision: number; readonly isComplete: boolean }
+  | {
+      readonly type: "ticket.linked";
+      readonly destination: string;
+      readonly ticket: string;
+      readonly url: string;
+      readonly revision: number;
+    };

@@ -65,3 +65,9 @@ export function parseRecordId(id: string): RecordPlace | undefined {
 
 /** `call_` and 26 characters from 17 or more bytes: random ones for a call seen, a hash for a call that somebody else named. */
 export const callId = (bytes: Uint8Array): string => `call_${base32(bytes)}`;
+
+/** `inc_`, twelve hex digits of the time (milliseconds) and fourteen characters of what it is about: ids stand in the order in which incidents opened. */
+export const incidentId = (openedAtMs: number, about: string): string =>
+  `inc_${openedAtMs.toString(16).padStart(12, "0")}${base32(hash(about), 14)}`;
+
+export const isIncidentId = (text: string): boolean => /^inc_[0-9a-f]{12}[a-z2-7]{14}$/.test(text);

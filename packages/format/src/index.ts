@@ -20,9 +20,19 @@ export {
   seal,
 } from "./batch.ts";
 export { canonical, keyedDigest, maxCanonicalBytes, sha256, steadyText } from "./canonical.ts";
-export { busName, detailTypes, eventSource, type PipelineEvent, pipelineSource } from "./events.ts";
+export {
+  busName,
+  detailTypes,
+  eventSource,
+  type IncidentDetail,
+  type IncidentSaid,
+  type PipelineEvent,
+  pipelineSource,
+} from "./events.ts";
 export {
   callId,
+  incidentId,
+  isIncidentId,
   parseRecordId,
   plainEmitterId,
   pseudonym,

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import type { DatabaseSync } from "node:sqlite";
 import { AppError } from "@tooltrail/core/errors";
+import { alertingTypes } from "@tooltrail/core/incidents/alert";
 import { createBus } from "./bus.ts";
 import { createLogFiles } from "./log-files.ts";
 import { createPoller, type QueueFunction } from "./poller.ts";
@@ -28,6 +29,9 @@ export interface PipelineOptions {
     readonly sign: EventFunction;
     readonly follow: EventFunction;
     readonly evaluate: EventFunction;
+    readonly triage: QueueFunction;
+    readonly respond: EventFunction;
+    readonly incidents: HttpFunction;
     readonly reconcile: EventFunction;
   };
   readonly onPoison: (body: string, receives: number) => Promise<void>;
@@ -44,6 +48,10 @@ const maxReceives = 100;
 const drainMs = 10_000;
 const sequenceWindowMs = 1_000;
 const minuteMs = 60_000;
+/** A timer is as exact as this. */
+const respondEachMs = 5_000;
+/** As the routes of API Gateway tell them apart. */
+const aboutIncidents = /^\/v1\/(incidents|postmortems|response|runbooks)(\/|$)/;
 
 /**
  * The pipeline on one machine: bus, queue, streams, schedules and functions in one process, on loopback.
@@ -80,13 +88,32 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   const follow = createTarget("follow", functions.follow, onError);
   const evaluate = createTarget("evaluate", functions.evaluate, onError);
   const reconcile = createTarget("reconcile", functions.reconcile, onError);
+  const respond = createTarget("respond", functions.respond, onError);
+  const alertQueue = sqliteQueue(db, "alert_queue");
+  const triage = createPoller({
+    name: "triage",
+    queue: alertQueue,
+    run: functions.triage,
+    onPoison: async (body) => onError(new Error(`An alert could not be triaged, ${maxReceives} times: ${body}`)),
+    onError,
+    now,
+    maxReceives,
+  });
   rules.on("log.sequenced", sign.deliver);
   rules.on("log.advanced", follow.deliver);
   rules.on("counters.advanced", evaluate.deliver);
+  rules.on("incidents.advanced", respond.deliver);
+  // Before whoever says it remembers that it was said: an alert is not lost between the two.
+  for (const type of alertingTypes)
+    rules.on(type, (event) => {
+      alertQueue.send([{ messageId: event.id, body: JSON.stringify(event) }], now());
+      triage.wake();
+    });
   const bus = createBus({ queue, now, onSent: poller.wake, onError });
   const server = createHttpServer({
     bus,
-    api: (event, context) => functions.api(event, context).finally(stream.wake),
+    api: (event, context) =>
+      (aboutIncidents.test(event.rawPath) ? functions.incidents : functions.api)(event, context).finally(stream.wake),
     log: createLogFiles(options.dataDir),
     token: options.token,
     onError,
@@ -102,6 +129,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     );
   });
   poller.wake();
+  triage.wake();
   stream.wake();
   const schedule = createSchedule(
     [
@@ -109,6 +137,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       { target: follow, everyMs: minuteMs, atOnce: true },
       { target: evaluate, everyMs: minuteMs },
       { target: reconcile, everyMs: 60 * minuteMs },
+      { target: respond, everyMs: respondEachMs, atOnce: true },
     ],
     now,
   );
@@ -125,7 +154,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       schedule.stop();
       const untilMs = now() + drainMs;
       // In the order in which data flows: each may leave something for the next.
-      for (const station of [poller, reconcile, stream, sign, follow, evaluate])
+      for (const station of [poller, reconcile, stream, sign, follow, evaluate, triage, respond])
         await station.drain(Math.max(0, untilMs - now()));
       db.close();
     },

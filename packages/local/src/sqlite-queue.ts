@@ -26,17 +26,20 @@ export interface Queue {
   nextVisibleAtMs(): number | undefined;
 }
 
-export function sqliteQueue(db: DatabaseSync): Queue {
+/** Tables of queues: what came over the bus, and alerts. */
+export type QueueTable = "queue" | "alert_queue";
+
+export function sqliteQueue(db: DatabaseSync, table: QueueTable = "queue"): Queue {
   const insert = db.prepare(
-    "INSERT INTO queue (message_id, body, sent_at, visible_at, receives) VALUES (?, ?, ?, ?, 0)",
+    `INSERT INTO ${table} (message_id, body, sent_at, visible_at, receives) VALUES (?, ?, ?, ?, 0)`,
   );
-  const visible = db.prepare("SELECT * FROM queue WHERE visible_at <= ? ORDER BY visible_at, id LIMIT ?");
-  const hide = db.prepare("UPDATE queue SET visible_at = ?, receives = receives + 1 WHERE id = ?");
-  const remove = db.prepare("DELETE FROM queue WHERE id = ?");
-  const show = db.prepare("UPDATE queue SET visible_at = ? WHERE id = ?");
-  const next = db.prepare("SELECT min(visible_at) AS at FROM queue");
+  const visible = db.prepare(`SELECT * FROM ${table} WHERE visible_at <= ? ORDER BY visible_at, id LIMIT ?`);
+  const hide = db.prepare(`UPDATE ${table} SET visible_at = ?, receives = receives + 1 WHERE id = ?`);
+  const remove = db.prepare(`DELETE FROM ${table} WHERE id = ?`);
+  const show = db.prepare(`UPDATE ${table} SET visible_at = ? WHERE id = ?`);
+  const next = db.prepare(`SELECT min(visible_at) AS at FROM ${table}`);
   // Whoever held messages is dead: this process alone has the folder.
-  db.exec("UPDATE queue SET visible_at = 0 WHERE visible_at > 0");
+  db.exec(`UPDATE ${table} SET visible_at = 0 WHERE visible_at > 0`);
 
   return {
     send: (messages, nowMs) =>

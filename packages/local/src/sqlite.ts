@@ -29,11 +29,16 @@ const schema = `
     id TEXT PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL, body TEXT NOT NULL, received_at INTEGER NOT NULL
   ) STRICT;
 
-  CREATE TABLE IF NOT EXISTS queue (
+  ${["queue", "alert_queue"]
+    .map(
+      (name) => `
+  CREATE TABLE IF NOT EXISTS ${name} (
     id INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT NOT NULL, body TEXT NOT NULL, sent_at INTEGER NOT NULL,
     visible_at INTEGER NOT NULL, receives INTEGER NOT NULL
   ) STRICT;
-  CREATE INDEX IF NOT EXISTS queue_by_visibility ON queue (visible_at, id);
+  CREATE INDEX IF NOT EXISTS ${name}_by_visibility ON ${name} (visible_at, id);`,
+    )
+    .join("")}
 
   CREATE TABLE IF NOT EXISTS registers (name TEXT PRIMARY KEY, value TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 

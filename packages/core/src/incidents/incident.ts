@@ -51,7 +51,7 @@ export interface Alert {
   readonly text: string;
 }
 
-/** What is known of the alerts of one cause. `firing`: by source and rule, since when. */
+/** What is known of the alerts of one cause. By source and rule: since when they fire, and when it was heard of last, so that what is said twice, or late, counts once. */
 export interface AlertsOf {
   readonly cause: Cause;
   readonly severity: Severity;
@@ -59,6 +59,7 @@ export interface AlertsOf {
   readonly firstAt: number;
   readonly lastAt: number;
   readonly firing: { readonly [sourceAndRule: string]: number };
+  readonly heard: { readonly [sourceAndRule: string]: number };
   readonly source: string;
   readonly text: string;
 }
@@ -176,7 +177,6 @@ export type IncidentEvent = Said &
         readonly policy: ResponsePolicy;
         readonly serverVersion?: string;
         readonly runbook?: Runbook;
-        readonly children: readonly string[];
         readonly startedAt: number;
       }
     /** Alerts came, or ceased. `raised`: it has become a page. */
@@ -206,7 +206,8 @@ export type IncidentEvent = Said &
     | { readonly type: "incident.resolved" }
     | { readonly type: "incident.closed" }
     | { readonly type: "incident.merged"; readonly into: string }
-    | { readonly type: "incident.joined"; readonly children: readonly string[] }
+    /** Others were merged into this one, with their alerts. */
+    | { readonly type: "incident.joined"; readonly children: readonly string[]; readonly alerts: readonly AlertsOf[] }
     | { readonly type: "incident.cancelled"; readonly reason: string }
     | {
         readonly type: "gate.checked";
@@ -252,7 +253,7 @@ export type Command =
   | { readonly type: "resolve" }
   | { readonly type: "cancel"; readonly reason: string }
   | { readonly type: "merge"; readonly into: string }
-  | { readonly type: "join"; readonly children: readonly string[] }
+  | { readonly type: "join"; readonly children: readonly string[]; readonly alerts: readonly AlertsOf[] }
   | { readonly type: "close" }
   | {
       readonly type: "act";

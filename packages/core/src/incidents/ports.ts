@@ -50,8 +50,12 @@ export interface Folders {
   write(folder: string, name: string, text: string): Promise<void>;
 }
 
-/** By which ways somebody can be told. What an installation does not have (mail without AWS, folders on it) is absent: a destination that needs it is refused with a sentence. */
+/**
+ * By which ways somebody can be told. What an installation does not have (mail without AWS, folders on it) is absent: a destination that needs it is refused with a sentence. `now` in
+ * milliseconds: a webhook's signature holds the time of its attempt.
+ */
 export interface Ways {
+  readonly now: () => number;
   readonly http: Http;
   readonly secrets: Secrets;
   readonly mail?: Mail;
@@ -69,8 +73,12 @@ export interface Notice {
   readonly event: IncidentEvent;
 }
 
-/** A postmortem as a ticket is to show it. `marker` is in its text, and nowhere else: what is searched for before one is made. */
+/**
+ * A postmortem as a ticket is to show it. `marker` is in its text, where people can see it (a search does not look into comments of HTML), and nowhere else: what is searched for before one is made.
+ * `incident`: its id, which names a file and labels an issue.
+ */
 export interface TicketText {
+  readonly incident: string;
   readonly marker: string;
   readonly title: string;
   readonly markdown: string;

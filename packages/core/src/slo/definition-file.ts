@@ -1,18 +1,7 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  parseAllDocuments,
-  type Scalar,
-  visit,
-} from "yaml";
+import { readYamlFile, type YamlDocument, type YamlFile } from "../yaml-file.ts";
 import { type DefinitionOptions, type Note, parseDefinition } from "./definition.ts";
 import { parseIndicator } from "./definition-indicator.ts";
-import { type Path, sentence, shown } from "./document.ts";
+import { shown } from "./document.ts";
 import type { Slo } from "./slo.ts";
 
 /**
@@ -31,11 +20,6 @@ export interface DefinitionFile {
   readonly notes: readonly string[];
 }
 
-const maxBytes = 1024 * 1024;
-const maxDocuments = 200;
-const maxAliases = 100;
-const maxLines = 100;
-
 /** The other kinds of OpenSLO v1. A fault is what would alert otherwise than its author believes. */
 const otherKinds: { readonly [kind: string]: { readonly isFault: boolean; readonly why: string } } = {
   Service: { isFault: false, why: "servers are known from their calls" },
@@ -45,23 +29,6 @@ const otherKinds: { readonly [kind: string]: { readonly isFault: boolean; readon
   AlertNotificationTarget: { isFault: true, why: "Leave it out: where alerts go is told to tooltrail itself" },
 };
 
-interface Said {
-  readonly offset: number;
-  readonly words: string;
-}
-
-/** What is being said of a file while it is read. */
-interface Reading {
-  readonly positions: LineCounter;
-  readonly faults: Said[];
-  readonly notes: Said[];
-}
-
-interface Read {
-  readonly yaml: Document.Parsed;
-  readonly value: unknown;
-}
-
 /**
  * A file of OpenSLO documents, in YAML 1.2 without tags of its own. An `indicatorRef` means a `kind: SLI` of the same file.
  *
@@ -70,129 +37,32 @@ interface Read {
  * @throws never.
  */
 export function parseDefinitionFile(text: string, fileName: string, options: DefinitionOptions = {}): DefinitionFile {
-  const reading: Reading = { positions: new LineCounter(), faults: [], notes: [] };
-  const { faults, notes } = reading;
-  const definitions = definitionsOf(readDocuments(text, reading), reading, options);
-  if (definitions.length === 0 && faults.length === 0) notes.push({ offset: 0, words: "There is no SLO in it." });
-  const lines = (said: readonly Said[]): string[] => {
-    const all = said
-      .toSorted((a, b) => a.offset - b.offset)
-      .slice(0, maxLines)
-      // Names and the parser's words may hold whatever the file does, also what ends a line for some.
-      .map(
-        ({ offset, words }) =>
-          `${fileName}:${placeOf(reading, offset)} ${words.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "?")}`,
-      );
-    return said.length > maxLines ? [...all, `${fileName}: and more.`] : all;
-  };
-  return { definitions, faults: lines(faults), notes: lines(notes) };
+  const file = readYamlFile(text, fileName);
+  const definitions = definitionsOf(file, options);
+  if (definitions.length === 0 && file.said().faults.length === 0) file.noteFile("There is no SLO in it.");
+  return { definitions, ...file.said() };
 }
 
-function placeOf({ positions }: Reading, offset: number): string {
-  // What was refused unread has no lines.
-  const { line, col } = positions.lineStarts.length === 0 ? { line: 1, col: 1 } : positions.linePos(offset);
-  return `${line}:${col}`;
-}
-
-/** Documents that are YAML, as JSON would have them. Empty ones are none. */
-function readDocuments(text: string, reading: Reading): Read[] {
-  const { faults } = reading;
-  const refuse = (words: string): Read[] => {
-    faults.push({ offset: 0, words });
-    return [];
-  };
-  if (Buffer.byteLength(text) > maxBytes) return refuse("The file is over 1 MiB. Split it.");
-  const tooMany = `There are over ${maxDocuments} documents. Split the file.`;
-  // Before parsing: each document but the first comes after a marker, either of the beginning of one or of the end of another.
-  for (const marker of [/^---(?=\s|$)/gm, /^\.\.\.(?=\s|$)/gm])
-    if ((text.match(marker)?.length ?? 0) > maxDocuments) return refuse(tooMany);
-  const documents = parseAllDocuments(text, {
-    lineCounter: reading.positions,
-    prettyErrors: false,
-    schema: "core",
-    merge: false,
-    resolveKnownTags: false,
-    stringKeys: true,
-    // The parser compares each key with all before it, which takes minutes for a megabyte of keys.
-    uniqueKeys: false,
-    logLevel: "silent",
-  });
-  if (documents.length > maxDocuments) return refuse(tooMany);
-  return documents.flatMap((yaml) => {
-    const wrong = yaml.errors.length > 0 || yaml.warnings.length > 0 ? syntaxFaults(yaml) : doubledKeys(yaml, reading);
-    faults.push(...wrong.slice(0, maxLines + 1));
-    if (wrong.length > 0 || yaml.contents === null) return [];
-    try {
-      const value: unknown = yaml.toJS({ maxAliasCount: maxAliases });
-      if (value === null) return [];
-      // An alias may stand for what it lies in, or for much.
-      if (JSON.stringify(value).length <= maxBytes) return [{ yaml, value }];
-      faults.push({ offset: yaml.range[0], words: "As JSON, with aliases written out, the document is over 1 MiB." });
-    } catch (error) {
-      const [why] = (error as Error).message.split("\n", 1);
-      faults.push({ offset: yaml.range[0], words: `Its aliases cannot be written out: ${why}.` });
-    }
-    return [];
-  });
-}
-
-const syntaxFaults = ({ errors, warnings }: Document.Parsed): Said[] =>
-  [...errors, ...warnings].map(({ code, message, pos }) => ({
-    offset: pos[0],
-    words: ownWords[code] ?? `${message}.`,
-  }));
-
-/** Where the parser's own would not tell what to do. */
-const ownWords: { readonly [code: string]: string } = {
-  RESOURCE_EXHAUSTION: "This is nested too deeply.",
-  NON_STRING_KEY: "A list or a mapping is no name of a field. Write a text.",
-};
-
-function doubledKeys(yaml: Document.Parsed, reading: Reading): Said[] {
-  const faults: Said[] = [];
-  visit(yaml, {
-    Map: (_, { items }) => {
-      const first = new Map<unknown, number>();
-      for (const { key } of items) {
-        if (!isScalar(key)) continue;
-        const offset = key.range?.[0] ?? 0;
-        const before = first.get(key.value);
-        if (before === undefined) first.set(key.value, offset);
-        else
-          faults.push({
-            offset,
-            words: `${shown(key.value)} is there twice, first at ${placeOf(reading, before)}. Keep one.`,
-          });
-      }
-    },
-  });
-  return faults;
-}
-
-function definitionsOf(documents: readonly Read[], reading: Reading, options: DefinitionOptions): FileDefinition[] {
-  const { faults, notes } = reading;
-  const say = (to: Said[], { yaml }: Read, said: readonly Note[]): void => {
-    // One more than is shown: to look up where each of a hundred thousand lies would take minutes.
-    for (const one of said.slice(0, maxLines + 1)) to.push({ offset: offsetOf(yaml, one.path), words: sentence(one) });
-  };
-  const firsts = new Map<string, number>();
-  const isFirst = (read: Read, kind: "SLI" | "SLO", name: string): boolean => {
+function definitionsOf(file: YamlFile, options: DefinitionOptions): FileDefinition[] {
+  const { documents } = file;
+  const firsts = new Map<string, string>();
+  const isFirst = (read: YamlDocument, kind: "SLI" | "SLO", name: string): boolean => {
     const path = ["metadata", "name"];
     const before = firsts.get(`${kind} ${name}`);
     if (before === undefined) {
-      firsts.set(`${kind} ${name}`, offsetOf(read.yaml, path));
+      firsts.set(`${kind} ${name}`, file.placeOf(read, path));
       return true;
     }
-    const message = `${shown(name)} is the ${kind} at ${placeOf(reading, before)} as well. Write another name.`;
-    say(faults, read, [{ path, message }]);
+    const message = `${shown(name)} is the ${kind} at ${before} as well. Write another name.`;
+    file.fault(read, [{ path, message }]);
     return false;
   };
 
   const indicators = new Map<string, unknown>();
   for (const read of documents.filter(({ value }) => kindOf(value) === "SLI")) {
     const parsed = parseIndicator(read.value);
-    if ("faults" in parsed) say(options.indicator === "optional" ? notes : faults, read, parsed.faults);
-    else say(notes, read, parsed.notes);
+    if ("faults" in parsed) file[options.indicator === "optional" ? "note" : "fault"](read, parsed.faults);
+    else file.note(read, parsed.notes);
     const name = nameOf(read.value);
     if (name !== undefined && isFirst(read, "SLI", name)) indicators.set(name, read.value);
   }
@@ -202,7 +72,7 @@ function definitionsOf(documents: readonly Read[], reading: Reading, options: De
     if (kind === "SLI") return [];
     if (typeof kind === "string" && Object.hasOwn(otherKinds, kind)) {
       const { isFault, why } = otherKinds[kind] as (typeof otherKinds)[string];
-      say(isFault ? faults : notes, read, [
+      file[isFault ? "fault" : "note"](read, [
         { path: ["kind"], message: `${kind} is not read${isFault ? "." : ":"} ${why}.` },
       ]);
       return [];
@@ -213,14 +83,12 @@ function definitionsOf(documents: readonly Read[], reading: Reading, options: De
     const isSaid = ({ path }: Note): boolean =>
       ref !== undefined && indicators.has(ref) && path.join(".") === "spec.indicatorRef";
     if ("faults" in parsed)
-      say(
-        faults,
+      file.fault(
         read,
         parsed.faults.filter((one) => !isSaid(one)),
       );
     else
-      say(
-        notes,
+      file.note(
         read,
         parsed.notes.filter((one) => !isSaid(one)),
       );
@@ -257,25 +125,4 @@ function withIndicator(document: Mapping, indicators: ReadonlyMap<string, unknow
   const { metadata, spec } = JSON.parse(JSON.stringify(meant)) as Mapping;
   const { indicatorRef: _, ...own } = plain.spec as Mapping;
   return { ...plain, spec: { ...own, indicator: { metadata, spec } } };
-}
-
-/** Where a path begins in the text: at its key, or at the item. Of what is missing, its nearest parent that is there. */
-function offsetOf(yaml: Document.Parsed, path: Path): number {
-  let node: unknown = yaml.contents;
-  let offset = yaml.contents?.range[0] ?? yaml.range[0];
-  for (const step of path) {
-    if (isAlias(node)) node = node.resolve(yaml);
-    if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && key.value === step);
-      if (pair === undefined) break;
-      offset = (pair.key as Scalar.Parsed).range[0];
-      node = pair.value;
-    } else if (isSeq(node) && typeof step === "number") {
-      const item: unknown = node.items[step];
-      if (!isNode(item)) break;
-      offset = item.range?.[0] ?? offset;
-      node = item;
-    } else break;
-  }
-  return offset;
 }

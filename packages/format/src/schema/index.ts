@@ -4,3 +4,4 @@ export { pipelineEvent } from "./pipeline-event.ts";
 export { plainEvent } from "./plain-event.ts";
 export { plainScore } from "./plain-score.ts";
 export { record } from "./record.ts";
+export { responseDocument } from "./response-document.ts";

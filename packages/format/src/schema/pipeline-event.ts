@@ -56,6 +56,31 @@ const burning = z.strictObject({
   burners: z.strictObject({ tools: burners, versions: burners, principals: burners }),
 });
 
+const id = z.string().min(1).max(64);
+const words = z.string().max(2_000);
+const incident = {
+  incident: z.string().regex(/^inc_[0-9a-f]{12}[a-z2-7]{14}$/),
+  version: z.int().min(1),
+  episode: z.int().min(1),
+  at: timeMs,
+  status: z.enum(["open", "acknowledged", "mitigating", "mitigated", "resolved", "closed", "cancelled", "merged"]),
+  severity,
+  title: words,
+  environment: z.string().max(256),
+  server: z.string().max(256),
+  tool: z.string().max(256),
+  signal: z.string().min(1).max(64),
+  playbook: z.string().min(1).max(64),
+  serverVersion: z.string().max(256).optional(),
+  by: z.string().max(64).optional(),
+  record: z.string().max(64).optional(),
+};
+const action = {
+  action: id,
+  kind: z.string().max(64),
+  params: z.record(z.string().max(64), z.union([z.string().max(1_024), z.number(), z.boolean()])),
+};
+
 const saying = <Type extends string, Detail extends z.ZodType>(type: Type, detail: Detail) =>
   z.strictObject({ source: z.literal(pipelineSource), "detail-type": z.literal(type), detail });
 
@@ -104,6 +129,86 @@ export const pipelineEvent = z.discriminatedUnion("detail-type", [
       threshold: z.number(),
       sample: z.int().min(0),
       detail,
+    }),
+  ),
+  saying("incidents.advanced", z.strictObject({})),
+  saying("runbook.missing", z.strictObject({ environment: z.string().max(256), server, version: z.string().max(256) })),
+  saying("incident.opened", z.strictObject({ ...incident, hypothesis: words, startedAt: timeMs })),
+  saying("incident.alerted", z.strictObject({ ...incident, alerts: z.int().min(1), raised: z.boolean() })),
+  saying("incident.acknowledged", z.strictObject({ ...incident, untilAt: timeMs })),
+  saying("incident.acknowledgement.expired", z.strictObject(incident)),
+  saying(
+    "incident.escalated",
+    z.strictObject({
+      ...incident,
+      level: z.int().min(1),
+      round: z.int().min(1),
+      why: z.enum(["unacknowledged", "status_overdue", "checks_inconclusive"]),
+    }),
+  ),
+  saying("incident.escalation.exhausted", z.strictObject({ ...incident, rounds: z.int().min(1) })),
+  saying("incident.mitigating", z.strictObject({ ...incident, why: z.enum(["begun", "regressed"]) })),
+  saying("incident.mitigated", z.strictObject(incident)),
+  saying("incident.status.published", z.strictObject({ ...incident, text: words, owner: name, etaAt: timeMs })),
+  saying("incident.status.overdue", z.strictObject({ ...incident, dueAt: timeMs })),
+  saying("incident.noted", z.strictObject(incident)),
+  saying("incident.reopened", z.strictObject(incident)),
+  saying("incident.resolved", z.strictObject(incident)),
+  saying("incident.closed", z.strictObject(incident)),
+  saying("incident.merged", z.strictObject({ ...incident, into: id })),
+  saying("incident.joined", z.strictObject({ ...incident, children: z.array(id).max(100) })),
+  saying("incident.cancelled", z.strictObject({ ...incident, reason: words })),
+  saying(
+    "gate.checked",
+    z.strictObject({
+      ...incident,
+      result: z.enum(["pass", "fail", "inconclusive"]),
+      from: timeMs,
+      to: timeMs,
+      consecutive: z.int().min(1),
+      measured: z
+        .array(
+          z.strictObject({
+            sli: id,
+            op: z.string().max(2),
+            value: z.number(),
+            measured: z.number().optional(),
+            calls: z.int().min(0),
+          }),
+        )
+        .max(20),
+    }),
+  ),
+  saying(
+    "rollback.requested",
+    z.strictObject({
+      ...incident,
+      runbook: z
+        .strictObject({
+          name,
+          rollbackTo: z.string().max(256).optional(),
+          url: z.string().max(2_048).optional(),
+          steps: z.array(words).max(50),
+        })
+        .optional(),
+    }),
+  ),
+  saying("action.requested", z.strictObject({ ...incident, ...action, approval: z.enum(["required", "none"]) })),
+  saying("action.rejected", z.strictObject({ ...incident, ...action, reason: words })),
+  saying("action.started", z.strictObject({ ...incident, ...action })),
+  saying("action.finished", z.strictObject({ ...incident, ...action, isDone: z.boolean(), detail: words })),
+  saying("action.undo.started", z.strictObject({ ...incident, ...action })),
+  saying("action.undo.finished", z.strictObject({ ...incident, ...action, isDone: z.boolean(), detail: words })),
+  saying("postmortem.created", z.strictObject(incident)),
+  saying("postmortem.updated", z.strictObject({ ...incident, revision: z.int().min(1), isComplete: z.boolean() })),
+  saying(
+    "ticket.linked",
+    z.strictObject({
+      ...incident,
+      destination: id,
+      ticket: name,
+      url: z.string().max(2_048),
+      revision: z.int().min(1),
     }),
   ),
 ]);

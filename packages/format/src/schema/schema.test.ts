@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { checkSeal, type Envelope, open } from "../index.ts";
-import { envelope, pipelineEvent, plainEvent, plainScore, record } from "./index.ts";
+import { envelope, pipelineEvent, plainEvent, plainScore, record, responseDocument } from "./index.ts";
 import { jsonSchemas, schemaText } from "./publish.ts";
 
 const folder = new URL("../../", import.meta.url).pathname;
@@ -14,6 +14,7 @@ const kinds = [
   { name: "pipeline-event", check: pipelineEvent, file: "pipeline-event.schema.json" },
   { name: "plain-event", check: plainEvent, file: "plain-event.schema.json" },
   { name: "plain-score", check: plainScore, file: "plain-score.schema.json" },
+  { name: "response", check: responseDocument, file: "response-document.schema.json" },
 ] as const;
 
 describe.each(kinds)("$name", ({ name, check, file }) => {

@@ -1,12 +1,15 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Audit, Caller } from "@tooltrail/core/audit";
+import type { FolderPlan, NamedText } from "@tooltrail/core/folder";
 import type { Projections } from "@tooltrail/core/follow/ports";
+import { planResponseFolder } from "@tooltrail/core/incidents/response-folder";
+import { applyResponse } from "@tooltrail/core/incidents/response-store";
 import { applyDefinitions } from "@tooltrail/core/slo/definitions";
-import { type NamedText, planFolder } from "@tooltrail/core/slo/folder";
+import { planFolder } from "@tooltrail/core/slo/folder";
 import { sha256 } from "@tooltrail/format";
 
-export interface SloFolderOptions {
+export interface FolderOptions {
   readonly folder: string;
   readonly projections: Projections;
   readonly audit: Audit;
@@ -18,12 +21,27 @@ export interface SloFolderOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A folder whose OpenSLO files are what is defined on this machine. */
-export interface SloFolder {
+/** A folder whose files are what is defined on this machine. */
+export interface DefinitionFolder {
   /** Looks at it now, and every few seconds until it is stopped. */
   start(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** What is done with the files of a folder. `what`: begins the names of audited actions. */
+interface Kept {
+  readonly what: "slo" | "response";
+  readonly plan: (projections: Projections, files: readonly NamedText[]) => Promise<FolderPlan>;
+  readonly apply: typeof applyDefinitions;
+}
+
+/** A folder of OpenSLO files. */
+export const createSloFolder = (options: FolderOptions): DefinitionFolder =>
+  createFolder({ what: "slo", plan: planFolder, apply: applyDefinitions }, options);
+
+/** A folder of playbooks, runbooks, destinations and policies. */
+export const createResponseFolder = (options: FolderOptions): DefinitionFolder =>
+  createFolder({ what: "response", plan: planResponseFolder, apply: applyResponse }, options);
 
 const lookEachMs = 5_000;
 const maxFiles = 1_000;
@@ -32,15 +50,10 @@ const maxFileBytes = 1_048_576;
 /**
  * Applies what a folder of `*.yaml` says, each change audited before it is made. A folder that is not there defines nothing, and removes nothing either: somebody may be putting it in place.
  */
-export function createSloFolder({
-  folder,
-  projections,
-  audit,
-  caller,
-  now,
-  onFaults,
-  onError,
-}: SloFolderOptions): SloFolder {
+function createFolder(
+  { what, plan: planFiles, apply }: Kept,
+  { folder, projections, audit, caller, now, onFaults, onError }: FolderOptions,
+): DefinitionFolder {
   let seen: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> = Promise.resolve();
@@ -61,18 +74,18 @@ export function createSloFolder({
         unread.push(`${path}: cannot be read: ${(error as Error).message}.`);
       }
     }
-    const plan = await planFolder(projections, files);
+    const plan = await planFiles(projections, files);
     // What is not read may define any of those that are missing.
     const removing = unread.length > 0 ? [] : plan.removing;
     for (const { name, document, file } of plan.applying)
-      await audit(caller, "slo.apply", {
+      await audit(caller, `${what}.apply`, {
         name,
         sha256: sha256(JSON.stringify(document)),
         file: file.slice(-1_024).toWellFormed(),
       });
-    for (const name of removing) await audit(caller, "slo.remove", { name });
+    for (const name of removing) await audit(caller, `${what}.remove`, { name });
     if (plan.applying.length + removing.length > 0)
-      await applyDefinitions(projections, plan.applying, { removing, source: "folder", nowMs: now() });
+      await apply(projections, plan.applying, { removing, source: "folder", nowMs: now() });
     seen = signature;
     onFaults([...plan.faults, ...unread]);
   }

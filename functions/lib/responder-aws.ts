@@ -1,0 +1,35 @@
+import { secretValues } from "@tooltrail/aws/secret-values";
+import { sesMail } from "@tooltrail/aws/ses-mail";
+import { snsTopics } from "@tooltrail/aws/sns-topics";
+import { keepDraft, keepTicket } from "@tooltrail/core/postmortem/keep";
+import { responseConfig } from "./config.ts";
+import { fetchHttp } from "./http.ts";
+import type { Responder } from "./incident-parts.ts";
+import { evaluator, reader } from "./log-aws.ts";
+import { once } from "./once.ts";
+
+const now = Date.now;
+
+const ways = once(() => ({
+  http: fetchHttp(),
+  secrets: secretValues(responseConfig().responseSecret, now),
+  mail: sesMail(),
+  topics: snsTopics(),
+  now,
+}));
+
+export async function responder(): Promise<Responder> {
+  responseConfig();
+  const { ledger, events, projections } = await evaluator();
+  const log = (await reader())();
+  return {
+    projections,
+    events,
+    ways: ways(),
+    destinations: [],
+    random: Math.random,
+    now,
+    draft: (incident) => keepDraft({ ledger, projections, log }, incident, now()),
+    ticket: (incident, destination) => keepTicket({ projections, ways: ways(), nowMs: now() }, incident, destination),
+  };
+}

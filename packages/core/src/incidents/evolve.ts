@@ -1,0 +1,278 @@
+import { keyPart } from "../follow/row-id.ts";
+import { given } from "../given.ts";
+import type { Action, Alert, AlertsOf, Cause, Incident, IncidentEvent, Timers } from "./incident.ts";
+import type { Level, Target } from "./response.ts";
+
+export const minuteMs = 60_000;
+/** Causes that an incident tells apart; alerts of more of them are counted, and not told apart. */
+export const maxCauses = 400;
+/** Calls of a window may still be on their way when it ends. */
+const settlingMs = 2 * minuteMs;
+
+/** What has no alerts any more and may come back: the text stands for the cause in an incident, and in rows. */
+export const causeKey = ({ environment, server, tool, signal }: Cause): string =>
+  [environment, signal, server, tool].map(keyPart).join("/");
+
+export const ruleKey = ({ source, rule }: Pick<Alert, "source" | "rule">): string =>
+  `${keyPart(source)}/${keyPart(rule)}`;
+
+/**
+ * The state after one more event: pure, total, and all that there is to know about how an incident changes. Timers follow from the state and from what its playbook and its policy say.
+ *
+ * @param incident undefined before `incident.opened`, which is the first event and no other.
+ */
+export function evolve(incident: Incident | undefined, event: IncidentEvent): Incident {
+  if (event.type === "incident.opened") return opened(event);
+  if (incident === undefined) throw new TypeError(`${event.type} is no beginning of an incident.`);
+  const before = event.type === "incident.reopened" ? asNew(incident) : incident;
+  return { ...before, ...changeOf(before, event), version: incident.version + 1 };
+}
+
+/** What a former episode came to is no part of the next: it has its events. */
+function asNew({
+  acknowledgedAt: _acknowledgedAt,
+  acknowledgedBy: _acknowledgedBy,
+  mitigatedAt: _mitigatedAt,
+  resolvedAt: _resolvedAt,
+  endedAt: _endedAt,
+  lastStatus: _lastStatus,
+  rollbackRequestedAt: _rollbackRequestedAt,
+  ...incident
+}: Incident): Incident {
+  return incident;
+}
+
+/** @throws TypeError where there are none. */
+export function replay(events: readonly IncidentEvent[]): Incident {
+  const incident = events.reduce<Incident | undefined>(evolve, undefined);
+  if (incident === undefined) throw new TypeError("An incident has at least one event.");
+  return incident;
+}
+
+function opened(event: Extract<IncidentEvent, { readonly type: "incident.opened" }>): Incident {
+  const { id, at, cause, severity, title, playbook, policy, serverVersion, runbook, startedAt } = event;
+  const begun: Incident = {
+    id,
+    version: 1,
+    status: "open",
+    severity,
+    title,
+    cause,
+    episode: 1,
+    playbook,
+    policy,
+    ...given({ serverVersion, runbook }),
+    children: [],
+    alerts: {},
+    alertCount: 0,
+    startedAt,
+    openedAt: at,
+    escalation: { level: 1, round: 1, overdue: 0 },
+    told: levelOf(policy.levels, 1).targets,
+    timers: {},
+    checks: { passes: 0, fails: 0, inconclusive: 0, from: 0 },
+    actions: [],
+    tickets: [],
+  };
+  return { ...begun, timers: escalating(begun, at) };
+}
+
+function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
+  const { at, by } = event;
+  switch (event.type) {
+    case "incident.opened":
+      return {};
+    case "incident.alerted": {
+      const severity = event.raised ? "page" : incident.severity;
+      const alerts = event.alerts.reduce(withAlert, incident.alerts);
+      const after = { alerts, severity, alertCount: incident.alertCount + event.alerts.length } as const;
+      if (!event.raised) return after;
+      const { status, timers } = incident;
+      if (status === "open") return { ...after, timers: escalating({ ...incident, ...after }, at) };
+      const isOn = status === "acknowledged" || status === "mitigating";
+      return { ...after, ...(isOn && { timers: { ...timers, ...statusDue({ ...incident, ...after }, at) } }) };
+    }
+    case "incident.joined":
+      return {
+        children: [...incident.children, ...event.children],
+        alerts: event.alerts.reduce(withAlerts, incident.alerts),
+        alertCount: incident.alertCount + event.alerts.reduce((sum, { count }) => sum + count, 0),
+        startedAt: Math.min(incident.startedAt, ...event.alerts.map(({ firstAt }) => firstAt)),
+      };
+    case "incident.acknowledged": {
+      const timers = { acknowledgement: event.untilAt, ...statusDue(incident, at) };
+      return {
+        status: "acknowledged",
+        acknowledgedAt: incident.acknowledgedAt ?? at,
+        ...given({ acknowledgedBy: by }),
+        timers,
+      };
+    }
+    case "incident.acknowledgement.expired":
+      return { status: "open", ...atFirstLevel(incident, at) };
+    case "incident.escalated": {
+      const { targets } = levelOf(incident.policy.levels, event.level);
+      const escalation = { ...incident.escalation, level: event.level, round: event.round };
+      const timers = event.why === "unacknowledged" ? escalating({ ...incident, escalation }, at) : incident.timers;
+      return { escalation, told: [...new Set([...incident.told, ...targets])], timers };
+    }
+    case "incident.escalation.exhausted":
+      return { timers: without(incident.timers, "escalation") };
+    case "incident.mitigating": {
+      const from = Math.ceil(at / minuteMs) * minuteMs;
+      return {
+        status: "mitigating",
+        checks: { passes: 0, fails: 0, inconclusive: 0, from },
+        timers: { ...statusDue(incident, at), check: checkDue(incident, from) },
+      };
+    }
+    case "incident.mitigated":
+      return { status: "mitigated", mitigatedAt: at, timers: onlyChecks(incident) };
+    case "incident.status.published": {
+      const { text, owner, etaAt } = event;
+      const { status, policy, timers } = incident;
+      const renewed =
+        status === "acknowledged" ? { acknowledgement: at + policy.acknowledgedForMinutes * minuteMs } : {};
+      const due = status === "acknowledged" || status === "mitigating" ? statusDue(incident, at) : {};
+      return {
+        lastStatus: { at, by: by ?? "", text, owner, etaAt },
+        escalation: { ...incident.escalation, overdue: 0 },
+        timers: { ...timers, ...renewed, ...due },
+      };
+    }
+    case "incident.status.overdue": {
+      const overdue = incident.escalation.overdue + 1;
+      const goesOn = overdue < incident.policy.rounds;
+      return {
+        escalation: { ...incident.escalation, overdue },
+        timers: { ...without(incident.timers, "status"), ...(goesOn && statusDue(incident, at)) },
+      };
+    }
+    case "incident.noted":
+      return {};
+    case "incident.reopened":
+      return { status: "open", episode: event.episode, ...atFirstLevel(incident, at) };
+    case "incident.resolved":
+      return { status: "resolved", resolvedAt: at, endedAt: at, timers: {} };
+    case "incident.closed":
+      return { status: "closed", timers: {} };
+    case "incident.merged":
+      return { status: "merged", parent: event.into, endedAt: at, timers: {} };
+    case "incident.cancelled":
+      return { status: "cancelled", endedAt: at, timers: {} };
+    case "gate.checked": {
+      const { result, to } = event;
+      const { passes, fails, inconclusive } = incident.checks;
+      const counts = {
+        pass: { passes: passes + 1, fails: 0, inconclusive: 0 },
+        fail: { passes: 0, fails: fails + 1, inconclusive: 0 },
+        inconclusive: { passes, fails, inconclusive: inconclusive + 1 },
+      }[result];
+      return { checks: { ...counts, from: to }, timers: { ...incident.timers, check: checkDue(incident, to) } };
+    }
+    case "rollback.requested":
+      return { rollbackRequestedAt: at };
+    case "action.requested": {
+      const { action: id, kind, params, approval } = event;
+      const action: Action = { id, kind, params, approval, state: "requested", by: by ?? "", requestedAt: at };
+      return { actions: [...incident.actions, action] };
+    }
+    case "action.rejected":
+      return withAction(incident, event.action, { state: "rejected", detail: event.reason });
+    case "action.started":
+      return withAction(incident, event.action, { state: "started", ...given({ approvedBy: by }) });
+    case "action.finished":
+      return withAction(incident, event.action, { state: event.isDone ? "done" : "failed", detail: event.detail });
+    case "action.undo.started":
+      return withAction(incident, event.action, { state: "undoing" });
+    case "action.undo.finished":
+      return withAction(incident, event.action, { state: event.isDone ? "undone" : "failed", detail: event.detail });
+    case "postmortem.created":
+      return { postmortem: { revision: 1, isComplete: false } };
+    case "postmortem.updated":
+      return { postmortem: { revision: event.revision, isComplete: event.isComplete } };
+    case "ticket.linked": {
+      const others = incident.tickets.filter(({ destination }) => destination !== event.ticket.destination);
+      return { tickets: [...others, event.ticket] };
+    }
+  }
+}
+
+/** As of one more alert. Those of too many causes are counted, and not told apart. */
+function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"] {
+  const key = causeKey(alert.cause);
+  const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
+  if (before === undefined && Object.keys(alerts).length >= maxCauses) return alerts;
+  const rule = ruleKey(alert);
+  const { [rule]: _, ...others } = before?.firing ?? {};
+  const isPage = alert.severity === "page" || before?.severity === "page";
+  return {
+    ...alerts,
+    [key]: {
+      cause: alert.cause,
+      severity: isPage ? "page" : "ticket",
+      count: (before?.count ?? 0) + 1,
+      firstAt: Math.min(before?.firstAt ?? alert.startedAt, alert.startedAt),
+      lastAt: Math.max(before?.lastAt ?? alert.at, alert.at),
+      firing: alert.state === "firing" ? { ...others, [rule]: alert.startedAt } : others,
+      heard: { ...before?.heard, [rule]: Math.max(before?.heard[rule] ?? 0, alert.at) },
+      source: before?.source ?? alert.source,
+      text: alert.state === "firing" ? alert.text : (before?.text ?? alert.text),
+    },
+  };
+}
+
+/** With those that another incident had. */
+function withAlerts(alerts: Incident["alerts"], joined: AlertsOf): Incident["alerts"] {
+  const key = causeKey(joined.cause);
+  const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
+  if (before === undefined) return Object.keys(alerts).length >= maxCauses ? alerts : { ...alerts, [key]: joined };
+  return {
+    ...alerts,
+    [key]: {
+      ...before,
+      severity: before.severity === "page" ? "page" : joined.severity,
+      count: before.count + joined.count,
+      firstAt: Math.min(before.firstAt, joined.firstAt),
+      lastAt: Math.max(before.lastAt, joined.lastAt),
+      firing: { ...joined.firing, ...before.firing },
+      heard: { ...joined.heard, ...before.heard },
+    },
+  };
+}
+
+const withAction = (incident: Incident, id: string, change: Partial<Action>): Pick<Incident, "actions"> => ({
+  actions: incident.actions.map((action) => (action.id === id ? { ...action, ...change } : action)),
+});
+
+const noLevel: Level = { targets: [], waitMinutes: 15 };
+/** Levels count from 1. */
+export const levelOf = (levels: readonly Level[], level: number): Level => levels[level - 1] ?? noLevel;
+
+/** Only a page is escalated: a ticket waits for office hours. */
+function escalating({ severity, policy, escalation: { level } }: Incident, at: number): Timers {
+  return severity === "page" ? { escalation: at + levelOf(policy.levels, level).waitMinutes * minuteMs } : {};
+}
+
+function atFirstLevel(incident: Incident, at: number): Pick<Incident, "escalation" | "told" | "timers"> {
+  const escalation = { level: 1, round: 1, overdue: 0 };
+  const told = [...new Set([...incident.told, ...levelOf(incident.policy.levels, 1).targets])];
+  return { escalation, told, timers: escalating({ ...incident, escalation }, at) };
+}
+
+const statusDue = ({ severity, playbook }: Incident, at: number): Timers =>
+  severity === "page" ? { status: at + playbook.communication.cadenceMinutes * minuteMs } : {};
+
+/** All targets of a playbook are measured over one window: the longest of theirs. */
+export const windowMs = (targets: readonly Target[]): number =>
+  Math.max(1, ...targets.map(({ windowMinutes }) => windowMinutes)) * minuteMs;
+
+const checkDue = ({ playbook }: Incident, from: number): number =>
+  from + windowMs(playbook.verificationTarget) + settlingMs;
+
+const onlyChecks = ({ timers: { check } }: Incident): Timers => given({ check });
+
+const without = (timers: Timers, name: keyof Timers): Timers => {
+  const { [name]: _, ...rest } = timers;
+  return rest;
+};

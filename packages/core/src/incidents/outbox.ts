@@ -1,0 +1,223 @@
+import type { Projections } from "../follow/ports.ts";
+import type { Events } from "../ports.ts";
+import { listKept } from "../slo/memory.ts";
+import type { Effect, Task } from "./effects.ts";
+import type { Incident, IncidentEvent } from "./incident.ts";
+import type { Attempt, Notice, Ways } from "./ports.ts";
+import type { Destination } from "./response.ts";
+import { readResponse } from "./response-store.ts";
+import { after, type Breaker, closed, type Fate, fateOf, mayTry } from "./retry.ts";
+import { saidOf } from "./said.ts";
+import {
+  collections,
+  effectId,
+  incidentsKept,
+  listOutbox,
+  readEvent,
+  readIncident,
+  readRow,
+  transact,
+} from "./store.ts";
+import { tell } from "./tell.ts";
+import { runAction } from "./tell-executor.ts";
+
+export interface OutboxPorts {
+  readonly projections: Projections;
+  readonly events: Events;
+  readonly ways: Ways;
+  /** Those that this installation has without anybody's defining them. */
+  readonly destinations: readonly Destination[];
+  /** From 0 to 1, without 1. */
+  random(): number;
+  now(): number;
+  /** Drafts an incident's postmortem, unless it is there. */
+  draft(incident: Incident): Promise<Attempt>;
+  /** Puts an incident's postmortem where a destination has its tickets. */
+  ticket(incident: Incident, destination: Destination): Promise<Attempt>;
+}
+
+/** What came of one look at what is to be done. `givenUp`: failed for good, or for a day; kept, and to be sent again by hand. */
+export interface Delivered {
+  readonly done: number;
+  readonly failed: number;
+  readonly givenUp: number;
+}
+
+const effectsPerLook = 500;
+/** Destinations that are told at the same time. */
+const lanesAtOnce = 8;
+
+interface Waiting {
+  readonly effect: Effect;
+  readonly task: Task;
+}
+
+/**
+ * Does what follows from events of incidents: each destination by itself, so that none waits for another; of one incident in order, so that nobody hears of an end before its beginning. What is
+ * done is taken away at once; killed in between, it is done again, under the same id.
+ *
+ * @param hasTime asked before each; what is left is done by the next look.
+ */
+export async function deliver(ports: OutboxPorts, hasTime: () => boolean): Promise<Delivered> {
+  const sums = { done: 0, failed: 0, givenUp: 0 };
+  const effects = await listOutbox(ports.projections, effectsPerLook);
+  if (effects.length === 0) return sums;
+  const { destinations } = await readResponse(ports.projections);
+  const known = new Map([...ports.destinations, ...destinations].map((one) => [one.name, one]));
+  const lanes = new Map<string, Waiting[]>();
+  for (const effect of effects)
+    for (const task of effect.tasks) {
+      const lane = "destination" in task ? `to ${task.destination}` : task.kind;
+      lanes.set(lane, [...(lanes.get(lane) ?? []), { effect, task }]);
+    }
+  const waiting = [...lanes.values()];
+  const work = async (): Promise<void> => {
+    for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift()) {
+      const { done, failed, givenUp } = await runLane(ports, known, lane, hasTime);
+      sums.done += done;
+      sums.failed += failed;
+      sums.givenUp += givenUp;
+    }
+  };
+  await Promise.all(Array.from({ length: lanesAtOnce }, work));
+  return sums;
+}
+
+async function runLane(
+  ports: OutboxPorts,
+  known: ReadonlyMap<string, Destination>,
+  lane: readonly Waiting[],
+  hasTime: () => boolean,
+): Promise<Delivered> {
+  const sums = { done: 0, failed: 0, givenUp: 0 };
+  const held = new Set<string>();
+  for (const { effect, task } of lane) {
+    if (!hasTime()) break;
+    const nowMs = ports.now();
+    const isFirst = !held.has(effect.incident);
+    held.add(effect.incident);
+    if (!isFirst || task.dueAt > nowMs) continue;
+    const destination = "destination" in task ? task.destination : undefined;
+    const breaker = destination === undefined ? closed : await tryFor(ports, destination, nowMs);
+    if (breaker === undefined) break;
+    const attempt = await run(ports, known, effect, task);
+    const fate = fateOf(attempt, {
+      attempts: task.attempts + 1,
+      firstAt: effect.at,
+      now: ports.now(),
+      random: ports.random(),
+    });
+    const state = destination && { destination, breaker: after(breaker, attempt, ports.now()) };
+    await remember(ports, { effect, task, attempt, fate, ...(state && { state }) });
+    if (fate.kind !== "due") held.delete(effect.incident);
+    sums[({ over: "done", due: "failed", dead: "givenUp" } as const)[fate.kind]] += 1;
+  }
+  return sums;
+}
+
+/** The breaker to try under; undefined where the destination is to be left alone. A probe is written down before it is made. */
+async function tryFor({ projections }: OutboxPorts, destination: string, nowMs: number): Promise<Breaker | undefined> {
+  const before = ((await readRow(projections, collections.breakers, destination)) as Breaker | undefined) ?? closed;
+  const trying = mayTry(before, nowMs);
+  if (trying !== undefined && trying !== before)
+    await transact(projections, async ({ put }) => put(collections.breakers, destination, trying));
+  return trying;
+}
+
+/** Never throws: whatever fails is tried again. */
+async function run(
+  ports: OutboxPorts,
+  known: ReadonlyMap<string, Destination>,
+  effect: Effect,
+  task: Task,
+): Promise<Attempt> {
+  try {
+    const incident = await readIncident(ports.projections, effect.incident);
+    const event = await readEvent(ports.projections, effect.incident, effect.version);
+    if (incident === undefined || event === undefined) return { outcome: "skipped" };
+    return await runTask(ports, known, { effect, task, incident, event });
+  } catch (error) {
+    return { outcome: "failed", retryable: true, why: (error as Error).message };
+  }
+}
+
+async function runTask(
+  ports: OutboxPorts,
+  known: ReadonlyMap<string, Destination>,
+  { effect, task, incident, event }: { effect: Effect; task: Task; incident: Incident; event: IncidentEvent },
+): Promise<Attempt> {
+  if (task.kind === "publish") {
+    await ports.events.publish(saidOf(effect, incident, event));
+    return { outcome: "done" };
+  }
+  if (task.kind === "draft") return ports.draft(incident);
+  const destination = known.get(task.destination);
+  if (destination === undefined)
+    return {
+      outcome: "failed",
+      retryable: true,
+      why: `There is no destination ${task.destination}: define it, or change the policy.`,
+    };
+  const notice: Notice = { id: `${effect.id}/${task.n}`, incident, episode: effect.episode, event };
+  if (task.kind === "tell") return tell(ports.ways, destination, notice);
+  if (task.kind === "ticket") return ports.ticket(incident, destination);
+  return runAction(ports.ways, destination, notice);
+}
+
+interface Outcome extends Waiting {
+  readonly attempt: Attempt;
+  readonly fate: Fate;
+  readonly state?: { readonly destination: string; readonly breaker: Breaker };
+}
+
+async function remember(ports: OutboxPorts, { effect, task, attempt, fate, state }: Outcome): Promise<void> {
+  const id = effectId(effect);
+  await transact(ports.projections, async ({ read, put }) => {
+    const there = (await read(collections.outbox, id)) as Effect | undefined;
+    const others = (there?.tasks ?? []).filter(({ n }) => n !== task.n);
+    const again = fate.kind === "due" ? [{ ...task, attempts: task.attempts + 1, dueAt: fate.at }] : [];
+    const tasks = [...others, ...again].sort((a, b) => a.n - b.n);
+    if (there !== undefined) put(collections.outbox, id, tasks.length === 0 ? undefined : { ...there, tasks });
+    if (fate.kind === "dead" && attempt.outcome === "failed") {
+      const dead: Dead = { effect: { ...effect, tasks: [task] }, why: attempt.why, at: ports.now() };
+      put(collections.dead, `${id}/${task.n}`, dead);
+    }
+    if (state === undefined) return;
+    const before = await read(collections.breakers, state.destination);
+    const isClosed = state.breaker.failures === 0 && state.breaker.until === undefined;
+    if (before !== undefined || !isClosed)
+      put(collections.breakers, state.destination, isClosed ? undefined : state.breaker);
+  });
+}
+
+/** What was given up: with its last failure. */
+export type Dead = { readonly effect: Effect; readonly why: string; readonly at: number };
+
+export async function listUndelivered(
+  projections: Pick<Projections, "list">,
+): Promise<(Dead & { readonly id: string })[]> {
+  const rows = await listKept(projections, incidentsKept, collections.dead);
+  return rows.map(({ id, value }) => ({ ...(value as Dead), id }));
+}
+
+/** Puts back what was given up, one by its id or all of it, to be tried as if for the first time. @returns how many there were. */
+export async function retryUndelivered(
+  projections: Projections,
+  id: string | undefined,
+  nowMs: number,
+): Promise<number> {
+  const wanted = (await listUndelivered(projections)).filter((one) => id === undefined || one.id === id).slice(0, 30);
+  return transact(projections, async ({ read, put }) => {
+    let retried = 0;
+    for (const { id: deadId, effect } of wanted) {
+      if ((await read(collections.dead, deadId)) === undefined) continue;
+      const there = (await read(collections.outbox, effectId(effect))) as Effect | undefined;
+      const again = effect.tasks.map((task) => ({ ...task, attempts: 0, dueAt: nowMs }));
+      const tasks = [...(there?.tasks ?? []), ...again].sort((a, b) => a.n - b.n);
+      put(collections.outbox, effectId(effect), { ...effect, tasks });
+      put(collections.dead, deadId, undefined);
+      retried += 1;
+    }
+    return retried;
+  });
+}

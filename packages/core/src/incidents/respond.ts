@@ -1,0 +1,33 @@
+import { advance } from "./advance.ts";
+import { type Delivered, deliver, type OutboxPorts } from "./outbox.ts";
+import { sweepIncidents } from "./sweep.ts";
+
+export type RespondPorts = OutboxPorts;
+
+/** `due`: incidents whose time had come. */
+export interface Responded extends Delivered {
+  readonly due: number;
+}
+
+/**
+ * One look at all incidents: what the clock has to say, then whatever is to be told or done because of what befell them, then what is not needed any more. Each has its turn, whatever becomes of the others.
+ *
+ * @param hasTime asked before each step; what is left is for the next look. @param sweeps whether this look does the last part, too: once a minute is enough.
+ * @throws what a port throws, at the end.
+ */
+export async function respond(ports: RespondPorts, hasTime: () => boolean, sweeps: boolean): Promise<Responded> {
+  const failed: unknown[] = [];
+  const attempt = async <T>(run: () => Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await run();
+    } catch (error) {
+      failed.push(error);
+      return otherwise;
+    }
+  };
+  const due = await attempt(() => advance(ports.projections, ports.now(), hasTime), 0);
+  const delivered = await attempt(() => deliver(ports, hasTime), { done: 0, failed: 0, givenUp: 0 });
+  if (sweeps) await attempt(() => sweepIncidents(ports, ports.now()), undefined);
+  if (failed.length > 0) throw failed[0];
+  return { due, ...delivered };
+}

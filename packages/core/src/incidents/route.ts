@@ -1,0 +1,52 @@
+import { causeKey, minuteMs } from "./evolve.ts";
+import type { Cause, Incident } from "./incident.ts";
+
+/** Siblings that open within this time have something in common. */
+export const groupWithinMs = 5 * minuteMs;
+/** So many tools of one server, or so many servers of one environment, with the same signal, are one incident. */
+const toolsToGroup = 3;
+const serversToGroup = 5;
+
+type Scope = "tool" | "server" | "environment";
+const scopeOf = ({ server, tool }: Cause): Scope => (server === "*" ? "environment" : tool === "" ? "server" : "tool");
+
+/**
+ * The causes whose incident an alert belongs to, where there is one: the widest first. A server's incident takes its tools' alerts, an environment's those of all its servers, of the same
+ * signal; so nobody is called twice for one thing.
+ */
+export function causesAround(cause: Cause): Cause[] {
+  const { environment, server, signal } = cause;
+  const around: Cause[] = [
+    { environment, server: "*", tool: "", signal },
+    { environment, server, tool: "", signal },
+    cause,
+  ];
+  const keys = around.map(causeKey);
+  return around.filter((_, i) => keys.indexOf(keys[i] ?? "") === i);
+}
+
+const isWithin = (wider: Cause, cause: Cause): boolean =>
+  wider.environment === cause.environment &&
+  wider.signal === cause.signal &&
+  causeKey(wider) !== causeKey(cause) &&
+  (wider.server === "*" || (wider.server === cause.server && wider.tool === ""));
+
+/** Those that a wider one takes in, as nobody works on them yet. */
+export const childrenOf = (parent: Cause, live: readonly Incident[]): Incident[] =>
+  live.filter(({ status, cause }) => (status === "open" || status === "acknowledged") && isWithin(parent, cause));
+
+/**
+ * The wider cause that an incident which has just opened has in common with others: three tools of a server, or five servers of an environment, within five minutes.
+ *
+ * @param live incidents that have not ended, the new one among them.
+ */
+export function commonCause(opened: Incident, live: readonly Incident[], nowMs: number): Cause | undefined {
+  const { environment, server, signal } = opened.cause;
+  const lately = live.filter(({ openedAt }) => nowMs - openedAt <= groupWithinMs);
+  const everywhere: Cause = { environment, server: "*", tool: "", signal };
+  const servers = new Set(childrenOf(everywhere, lately).map(({ cause }) => cause.server));
+  if (scopeOf(opened.cause) !== "environment" && servers.size >= serversToGroup) return everywhere;
+  const whole: Cause = { environment, server, tool: "", signal };
+  const tools = new Set(childrenOf(whole, lately).map(({ cause }) => cause.tool));
+  return scopeOf(opened.cause) === "tool" && tools.size >= toolsToGroup ? whole : undefined;
+}

@@ -1,0 +1,72 @@
+import { counters } from "../follow/counters.ts";
+import type { Projections } from "../follow/ports.ts";
+import { rowId } from "../follow/row-id.ts";
+import type { Events } from "../ports.ts";
+import { listKept } from "../slo/memory.ts";
+import { openCatalogue } from "../slo/selection.ts";
+import type { Answered } from "./command.ts";
+import { missingRunbooks } from "./pick.ts";
+import { readResponse } from "./response-store.ts";
+import { type CauseRow, collections, incidentsKept, transact } from "./store.ts";
+
+/** Longer than any alert's window: what fired before an end may cease after it. */
+const causeKeptMs = 7 * 86_400_000;
+const answerKeptMs = 86_400_000;
+const rowsPerSweep = 50;
+
+/** Takes away what nobody will ask for any more, and says of versions that are new whether anybody has written how to go back from them. */
+export async function sweepIncidents(
+  { projections, events }: { readonly projections: Projections; readonly events: Events },
+  nowMs: number,
+): Promise<void> {
+  const isOld = (at: number | undefined, keptMs: number): boolean => at !== undefined && nowMs - at > keptMs;
+  const causes = (await listKept(projections, incidentsKept, collections.causes)).filter(({ value }) =>
+    isOld((value as CauseRow).endedAt, causeKeptMs),
+  );
+  const answers = (await listKept(projections, incidentsKept, collections.answered)).filter(({ value }) =>
+    isOld((value as Answered).at, answerKeptMs),
+  );
+  await transact(projections, async ({ read, put }) => {
+    for (const { collection, id, value } of [...causes, ...answers].slice(0, rowsPerSweep))
+      if (JSON.stringify(await read(collection, id)) === JSON.stringify(value)) put(collection, id, undefined);
+  });
+  await sayUnguided({ projections, events });
+}
+
+/** Versions of servers that can be seen and that no runbook is for. */
+export async function unguidedVersions(
+  projections: Pick<Projections, "cursor" | "list">,
+): Promise<{ readonly environment: string; readonly server: string; readonly version: string }[]> {
+  const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
+  const servers = await openCatalogue(projections, generation).servers();
+  const { runbooks } = await readResponse(projections);
+  const seen = servers.flatMap(({ environment, server, versions = {} }) =>
+    Object.keys(versions)
+      .filter((version) => version !== "")
+      .map((version) => ({ environment, server, version })),
+  );
+  return missingRunbooks(runbooks, seen);
+}
+
+/** Said when a version is first seen, not in the night in which it has to go; once, and again where a runbook that was there is gone. */
+async function sayUnguided({
+  projections,
+  events,
+}: {
+  readonly projections: Projections;
+  readonly events: Events;
+}): Promise<void> {
+  const unguided = await unguidedVersions(projections);
+  const known = new Set((await listKept(projections, incidentsKept, collections.unguided)).map(({ id }) => id));
+  const idOf = ({ environment, server, version }: (typeof unguided)[number]): string =>
+    rowId(environment, server, version);
+  const fresh = unguided.filter((one) => !known.has(idOf(one))).slice(0, rowsPerSweep);
+  const gone = [...known]
+    .filter((id) => !unguided.some((one) => idOf(one) === id))
+    .slice(0, rowsPerSweep - fresh.length);
+  for (const one of fresh) await events.publish({ type: "runbook.missing", ...one });
+  await transact(projections, async ({ put }) => {
+    for (const one of fresh) put(collections.unguided, idOf(one), one);
+    for (const id of gone) put(collections.unguided, id, undefined);
+  });
+}
