@@ -1,5 +1,5 @@
 import { given } from "../given.ts";
-import { causeKey, minuteMs, ruleKey, windowMs } from "./evolve.ts";
+import { causeKey, maxHeard, minuteMs, ruleKey, windowMs } from "./evolve.ts";
 import type {
   Action,
   Alert,
@@ -166,19 +166,23 @@ function started({ status }: Incident, action: string, said: Doer & { readonly a
   ];
 }
 
-/** What was heard before, or comes too late to change anything, is no news. */
+/** What was heard before is no news; what comes later than what was said after it is counted, and changes nothing. */
 function alerted(incident: Incident, alerts: readonly Alert[], nowMs: number): IncidentEvent[] {
-  const heard = new Map<string, number>();
+  const heard = new Map<string, readonly number[]>();
+  const late = new Set<Alert>();
   const news = alerts.filter((alert) => {
-    const key = `${causeKey(alert.cause)} ${ruleKey(alert)}`;
-    const before = heard.get(key) ?? incident.alerts[causeKey(alert.cause)]?.heard[ruleKey(alert)] ?? 0;
-    if (alert.at <= before) return false;
-    heard.set(key, alert.at);
+    const [cause, rule] = [causeKey(alert.cause), ruleKey(alert)];
+    const key = `${cause} ${rule}`;
+    const before = heard.get(key) ?? incident.alerts[cause]?.heard[rule] ?? [];
+    const isForgotten = before.length === maxHeard && alert.at < (before[0] ?? 0);
+    if (before.includes(alert.at) || isForgotten) return false;
+    if (alert.at < (before.at(-1) ?? 0)) late.add(alert);
+    heard.set(key, [...before, alert.at].sort((a, b) => a - b).slice(-maxHeard));
     return true;
   });
   if (news.length === 0) return [];
   const isLive = incident.endedAt === undefined;
-  const firing = news.filter(({ state }) => state === "firing");
+  const firing = news.filter((alert) => alert.state === "firing" && !late.has(alert));
   const raised = isLive && incident.severity === "ticket" && firing.some(({ severity }) => severity === "page");
   const events: IncidentEvent[] = [{ type: "incident.alerted", alerts: news, raised, at: nowMs }];
   const newerThan = (at: number | undefined): boolean =>

@@ -6,6 +6,8 @@ import type { Level, Target } from "./response.ts";
 export const minuteMs = 60_000;
 /** Causes that an incident tells apart; alerts of more of them are counted, and not told apart. */
 export const maxCauses = 400;
+/** Of one rule, so many are told from those that come again. */
+export const maxHeard = 4;
 /** Calls of a window may still be on their way when it ends. */
 const settlingMs = 2 * minuteMs;
 
@@ -204,7 +206,10 @@ function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"]
   const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
   if (before === undefined && Object.keys(alerts).length >= maxCauses) return alerts;
   const rule = ruleKey(alert);
+  const heard = before?.heard[rule] ?? [];
+  const isLate = alert.at < (heard.at(-1) ?? 0);
   const { [rule]: _, ...others } = before?.firing ?? {};
+  const firing = alert.state === "firing" ? { ...others, [rule]: alert.startedAt } : others;
   const isPage = alert.severity === "page" || before?.severity === "page";
   return {
     ...alerts,
@@ -214,19 +219,29 @@ function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"]
       count: (before?.count ?? 0) + 1,
       firstAt: Math.min(before?.firstAt ?? alert.startedAt, alert.startedAt),
       lastAt: Math.max(before?.lastAt ?? alert.at, alert.at),
-      firing: alert.state === "firing" ? { ...others, [rule]: alert.startedAt } : others,
-      heard: { ...before?.heard, [rule]: Math.max(before?.heard[rule] ?? 0, alert.at) },
+      firing: isLate ? (before?.firing ?? {}) : firing,
+      heard: { ...before?.heard, [rule]: [...heard, alert.at].sort((a, b) => a - b).slice(-maxHeard) },
       source: before?.source ?? alert.source,
       text: alert.state === "firing" ? alert.text : (before?.text ?? alert.text),
     },
   };
 }
 
-/** With those that another incident had. */
+/** With those that another incident had. Of each rule, the word of who has heard of it last counts. */
 function withAlerts(alerts: Incident["alerts"], joined: AlertsOf): Incident["alerts"] {
   const key = causeKey(joined.cause);
   const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
   if (before === undefined) return Object.keys(alerts).length >= maxCauses ? alerts : { ...alerts, [key]: joined };
+  const rules = [...new Set([...Object.keys(before.heard), ...Object.keys(joined.heard)])];
+  const lastOf = ({ heard }: AlertsOf, rule: string): number => heard[rule]?.at(-1) ?? 0;
+  const firing = rules.flatMap((rule) => {
+    const since = (lastOf(joined, rule) > lastOf(before, rule) ? joined : before).firing[rule];
+    return since === undefined ? [] : [[rule, since] as const];
+  });
+  const heard = rules.map((rule) => {
+    const times = new Set([...(before.heard[rule] ?? []), ...(joined.heard[rule] ?? [])]);
+    return [rule, [...times].sort((a, b) => a - b).slice(-maxHeard)] as const;
+  });
   return {
     ...alerts,
     [key]: {
@@ -235,8 +250,8 @@ function withAlerts(alerts: Incident["alerts"], joined: AlertsOf): Incident["ale
       count: before.count + joined.count,
       firstAt: Math.min(before.firstAt, joined.firstAt),
       lastAt: Math.max(before.lastAt, joined.lastAt),
-      firing: { ...joined.firing, ...before.firing },
-      heard: { ...joined.heard, ...before.heard },
+      firing: Object.fromEntries(firing),
+      heard: Object.fromEntries(heard),
     },
   };
 }

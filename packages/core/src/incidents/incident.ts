@@ -51,7 +51,7 @@ export interface Alert {
   readonly text: string;
 }
 
-/** What is known of the alerts of one cause. By source and rule: since when they fire, and when it was heard of last, so that what is said twice, or late, counts once. */
+/** What is known of the alerts of one cause. By source and rule: since when they fire, and when the last ones were said, ascending, so that what comes twice counts once, and what comes late changes nothing. */
 export interface AlertsOf {
   readonly cause: Cause;
   readonly severity: Severity;
@@ -59,7 +59,7 @@ export interface AlertsOf {
   readonly firstAt: number;
   readonly lastAt: number;
   readonly firing: { readonly [sourceAndRule: string]: number };
-  readonly heard: { readonly [sourceAndRule: string]: number };
+  readonly heard: { readonly [sourceAndRule: string]: readonly number[] };
   readonly source: string;
   readonly text: string;
 }

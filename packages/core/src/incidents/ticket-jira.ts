@@ -1,3 +1,4 @@
+import { AppError } from "../errors.ts";
 import { type AdfDocument, adfOf, cutAdf, sizeOf, textLengthOf } from "./adf.ts";
 import { type Errand, Failure, jsonOf, membersOf } from "./attempt.ts";
 import type { Ticket } from "./incident.ts";
@@ -10,13 +11,15 @@ type Jira = Extract<Destination, { readonly type: "jira" }>;
 const maxSummary = 255;
 /** Of a description. Whether of its text or of the JSON that it is stored as is not said anywhere, so the first is tried, and then the second. */
 const maxDescription = 32_767;
+const indexedAfterMs = 30_000;
 const isTooLong = /too long|CONTENT_LIMIT_EXCEEDED/;
 
 /**
  * An issue of Jira Cloud (https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/).
  *
  * It has a label made from the incident's id, by which it is looked for before one is made: labels are matched as a whole, and people leave them alone. The search's index is some seconds behind, and
- * there is nothing else to look in: a second issue is made only where the first was made and not remembered, and the next attempt comes before the search has seen it. Of two the older one is kept up.
+ * there is nothing else to look in, so after a lost answer the next attempt waits for it: a second issue is made only where this is killed after it has made the first, and is tried again before the
+ * search has seen it. Of two the older one is kept up.
  */
 export async function putOnJira(
   errand: Errand,
@@ -80,13 +83,21 @@ async function openApi(errand: Errand, destination: Jira): Promise<Api> {
     },
     async create(fields) {
       const content = { fields: { project: { key: project }, issuetype: { name: issueType }, ...fields } };
-      return keyOf(jsonOf(await ask("POST", "/issue", content)));
+      return keyOf(jsonOf(await ask("POST", "/issue", content).catch(waitForIndex)));
     },
     async change(key, fields) {
       await ask("PUT", `/issue/${encodeURIComponent(key)}`, { fields });
       return key;
     },
   };
+}
+
+/** What may have been made all the same is looked for when the search has had time to see it. */
+function waitForIndex(error: unknown): never {
+  if (error instanceof AppError && error.outcome === "unknown") throw new Failure(error.message, true, indexedAfterMs);
+  if (error instanceof Failure && error.retryable && error.retryAfterMs === undefined)
+    throw new Failure(error.message, true, indexedAfterMs);
+  throw error;
 }
 
 function keyOf(issue: unknown): string {

@@ -1,0 +1,296 @@
+import { AppError } from "@tooltrail/core/errors";
+import type { Projections } from "@tooltrail/core/follow/ports";
+import { alertOf } from "@tooltrail/core/incidents/alert";
+import { runCommand } from "@tooltrail/core/incidents/command";
+import { causeKey, replay } from "@tooltrail/core/incidents/evolve";
+import type { Alert, Incident } from "@tooltrail/core/incidents/incident";
+import type { Signal } from "@tooltrail/core/incidents/response";
+import { listIncidents, readEvents } from "@tooltrail/core/incidents/store";
+import { type TriagePorts, triage } from "@tooltrail/core/incidents/triage";
+import { addMaintenance } from "@tooltrail/core/slo/definitions";
+import type { PipelineEvent } from "@tooltrail/format";
+import { describe, expect, test } from "vitest";
+import { memoryProjections, projectionStores } from "../support/followed.ts";
+import { randomFrom } from "../support/pieces.ts";
+
+const startMs = 1_800_000_000_000;
+const minuteMs = 60_000;
+
+const triager = (projections: Projections): TriagePorts => ({
+  projections,
+  tickets: [],
+  changedAt: async () => undefined,
+});
+
+interface Wanted {
+  readonly server?: string;
+  readonly tool?: string;
+  readonly environment?: string;
+  readonly signal?: Signal;
+  readonly state?: Alert["state"];
+  readonly severity?: Alert["severity"];
+  readonly rule?: string;
+  readonly startedAt?: number;
+  readonly at?: number;
+}
+
+const anAlert = ({
+  server = "files",
+  tool = "",
+  environment = "",
+  signal = "availability",
+  state = "firing",
+  severity = "page",
+  rule = "page-1h",
+  startedAt = startMs,
+  at = startedAt,
+}: Wanted = {}): Alert => ({
+  cause: { environment, server, tool, signal },
+  state,
+  severity,
+  source: `${signal}:${server}${tool}`,
+  rule,
+  startedAt,
+  at,
+  text: "It burns.",
+});
+
+const live = (incidents: readonly Incident[]) => incidents.filter(({ endedAt }) => endedAt === undefined);
+const all = (projections: Projections) => listIncidents(projections, { limit: 500 });
+
+describe.each(projectionStores)("triage on %s", (_, open) => {
+  test("all rules of one objective, and all its versions, are one incident; a second look changes nothing", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    const alerts = ["page-1h", "page-6h", "ticket-1d", "ticket-3d"].map((rule) =>
+      anAlert({ rule, severity: rule.startsWith("page") ? "page" : "ticket" }),
+    );
+    expect(await triage(ports, alerts, startMs)).toEqual({ opened: 1, attached: 3, suppressed: 0, idle: 0 });
+    await triage(ports, alerts, startMs + 1);
+    const [incident, ...others] = await all(projections);
+    expect(others).toEqual([]);
+    expect(incident).toMatchObject({ status: "open", severity: "page", alertCount: 4, title: "availability of files" });
+    expect(replay(await readEvents(projections, incident?.id ?? ""))).toEqual(incident);
+    await close();
+  });
+
+  test("a ticket that becomes a page is raised, once", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ rule: "ticket-3d", severity: "ticket" })], startMs);
+    await triage(ports, [anAlert({ rule: "page-6h" }), anAlert({ rule: "page-1h" })], startMs + minuteMs);
+    const [incident] = await all(projections);
+    const events = await readEvents(projections, incident?.id ?? "");
+    expect(incident?.severity).toBe("page");
+    expect(events.filter((event) => event.type === "incident.alerted" && event.raised)).toHaveLength(1);
+    await close();
+  });
+
+  test("three tools of a server within five minutes are one incident of the server, which takes what comes after", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ tool: "read" })], startMs);
+    await triage(ports, [anAlert({ tool: "write" })], startMs + 4 * minuteMs);
+    expect(live(await all(projections))).toHaveLength(2);
+    await triage(ports, [anAlert({ tool: "list" })], startMs + 5 * minuteMs);
+    await triage(ports, [anAlert({ tool: "move" })], startMs + 6 * minuteMs);
+    const [parent, ...others] = live(await all(projections));
+    expect(others).toEqual([]);
+    expect(parent).toMatchObject({ cause: { server: "files", tool: "" }, alertCount: 4, severity: "page" });
+    expect(parent?.children).toHaveLength(3);
+    const merged = (await all(projections)).filter(({ status }) => status === "merged");
+    expect(merged.map(({ parent: into }) => into)).toEqual(merged.map(() => parent?.id));
+    // What ceases is told the parent, too.
+    await triage(
+      ports,
+      [anAlert({ tool: "read", state: "cleared", at: startMs + 7 * minuteMs })],
+      startMs + 7 * minuteMs,
+    );
+    const [after] = live(await all(projections));
+    expect(after?.alerts[causeKey(anAlert({ tool: "read" }).cause)]?.firing).toEqual({});
+    await close();
+  });
+
+  test("two tools, or three that took longer, are incidents of their own; an incident of the server takes them in", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ tool: "read" })], startMs);
+    await triage(ports, [anAlert({ tool: "write" })], startMs + minuteMs);
+    await triage(ports, [anAlert({ tool: "list" })], startMs + 6 * minuteMs);
+    expect(live(await all(projections))).toHaveLength(3);
+    await triage(ports, [anAlert({})], startMs + 7 * minuteMs);
+    expect(live(await all(projections)).map(({ cause }) => cause.tool)).toEqual([""]);
+    await close();
+  });
+
+  test("what somebody works on is not taken from him: it stays, beside the server's", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ tool: "read" })], startMs);
+    const [own] = await all(projections);
+    for (const type of ["acknowledge", "mitigate"] as const)
+      await runCommand(projections, { incident: own?.id ?? "", command: { type }, nowMs: startMs });
+    await triage(ports, [anAlert({})], startMs + minuteMs);
+    expect(live(await all(projections))).toHaveLength(2);
+    await triage(ports, [anAlert({ tool: "read", state: "cleared", at: startMs + 9 })], startMs + 2 * minuteMs);
+    const still = (await all(projections)).find(({ id }) => id === own?.id);
+    expect(Object.values(still?.alerts ?? {})[0]?.firing).toEqual({});
+    await close();
+  });
+
+  test("nothing opens under maintenance, but what nobody allowed; what is open goes on", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ server: "mail" })], startMs - 1);
+    for (const server of ["files", "mail"])
+      await addMaintenance(
+        projections,
+        { id: `mnt_${server}`, from: startMs, until: startMs + minuteMs, server, reason: "a move", by: "p_x" },
+        startMs,
+      );
+    const during = [
+      anAlert(),
+      anAlert({ server: "mail", rule: "page-6h" }),
+      anAlert({ signal: "policy_drift" }),
+      anAlert({ server: "mail", state: "cleared", at: startMs + 5 }),
+    ];
+    expect(await triage(ports, during, startMs)).toEqual({ opened: 1, attached: 2, suppressed: 1, idle: 0 });
+    expect(await triage(ports, [anAlert({ at: startMs + 2 * minuteMs })], startMs + 2 * minuteMs)).toMatchObject({
+      opened: 1,
+    });
+    await close();
+  });
+
+  test("it reopens within half an hour, and is another one after; what fired before its end is no reason for either", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert()], startMs);
+    const [{ id = "" } = {}] = await all(projections);
+    const run = (command: Parameters<typeof runCommand>[1]["command"], nowMs: number) =>
+      runCommand(projections, { incident: id, command, nowMs });
+    await run({ type: "acknowledge" }, startMs);
+    await run({ type: "mitigate" }, startMs);
+    for (const from of [startMs, startMs + 5 * minuteMs])
+      await run({ type: "check", from, to: from + 5 * minuteMs, result: "pass", measured: [] }, from + 5 * minuteMs);
+    const resolvedAt = startMs + 20 * minuteMs;
+    await run({ type: "resolve" }, resolvedAt);
+
+    await triage(ports, [anAlert({ rule: "ticket-3d", at: resolvedAt + 1 })], resolvedAt + 1);
+    expect(await all(projections)).toMatchObject([{ status: "resolved", alertCount: 2 }]);
+    const again = resolvedAt + 30 * minuteMs;
+    await triage(ports, [anAlert({ startedAt: again })], again);
+    expect(await all(projections)).toMatchObject([{ status: "open", episode: 2, escalation: { level: 1, round: 1 } }]);
+    await run({ type: "cancel", reason: "a drill" }, again + 1);
+    await triage(ports, [anAlert({ startedAt: again, at: again + 2 })], again + 2);
+    expect(await all(projections)).toHaveLength(1);
+    await triage(ports, [anAlert({ startedAt: again + 3 })], again + 3);
+    expect(live(await all(projections))).toHaveLength(1);
+    expect(await all(projections)).toHaveLength(2);
+    await close();
+  });
+
+  test("ten thousand alerts in a minute, from two hundred servers, twice and in any order, by two at once, are a handful of incidents, and none is lost", async () => {
+    const { projections, close } = await open();
+    const random = randomFrom(7);
+    const servers = Array.from({ length: 200 }, (_, i) => `server-${i}`);
+    const signals = ["availability", "latency"] as const;
+    const rules = ["page-1h", "page-6h", "ticket-1d", "ticket-3d", "own"];
+    const distinct = servers.flatMap((server) =>
+      signals.flatMap((signal) =>
+        rules.flatMap((rule) =>
+          Array.from({ length: 5 }, (_, i) =>
+            anAlert({ server, signal, rule, severity: rule.startsWith("page") ? "page" : "ticket", at: startMs + i }),
+          ),
+        ),
+      ),
+    );
+    expect(distinct).toHaveLength(10_000);
+    // Those of one rule stay in their order, as its evaluation says them; all else is mixed.
+    const shuffled = distinct
+      .map((alert) => ({ alert, key: `${alert.at}`.padStart(20, "0") + random().toFixed(9) }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .map(({ alert }) => alert);
+    const batches: Alert[][] = [];
+    for (let i = 0; i < shuffled.length; i += 100) batches.push(shuffled.slice(i, i + 100));
+    const ports = triager(projections);
+    const queue = [...batches.flatMap((batch, i) => (i % 10 === 0 ? [batch, batch] : [batch]))];
+    const work = async (): Promise<void> => {
+      for (let batch = queue.shift(); batch; batch = queue.shift()) await triage(ports, batch, startMs + 60_000);
+    };
+    const before = process.memoryUsage().heapUsed;
+    await Promise.all([work(), work()]);
+    const grown = process.memoryUsage().heapUsed - before;
+    const incidents = await all(projections);
+    for (const signal of signals) {
+      const mine = incidents.filter(({ cause }) => cause.signal === signal);
+      expect(mine.length).toBeLessThanOrEqual(10);
+      expect(live(mine)).toHaveLength(1);
+      const counted = live(mine).reduce((sum, { alertCount }) => sum + alertCount, 0);
+      expect(counted).toBe(5_000);
+    }
+    for (const incident of incidents) expect(JSON.stringify(incident).length).toBeLessThan(300_000);
+    expect(grown).toBeLessThan(300_000_000);
+    await close();
+  }, 120_000);
+});
+
+test.each(["failed", "failed but persisted"])("alerts survive each commit that %s", async (kind) => {
+  for (let broken = 1; broken < 12; broken += 1) {
+    const real = memoryProjections();
+    let commits = 0;
+    const projections: Projections = {
+      ...real,
+      async commit(...change) {
+        commits += 1;
+        if (commits !== broken) return real.commit(...change);
+        if (kind === "failed but persisted") await real.commit(...change);
+        throw new AppError("unavailable", "no answer", { outcome: kind === "failed" ? "not-applied" : "unknown" });
+      },
+    };
+    const ports = triager(projections);
+    for (const [i, tool] of ["read", "write", "list", "move"].entries()) {
+      const alerts = [anAlert({ tool }), anAlert({ tool, rule: "page-6h" })];
+      await triage(ports, alerts, startMs + i).catch(() => triage(ports, alerts, startMs + i)); // the queue's next delivery
+    }
+    const incidents = await all(projections);
+    expect(live(incidents)).toMatchObject([{ cause: { tool: "" }, alertCount: 8 }]);
+    for (const incident of incidents) expect(replay(await readEvents(projections, incident.id))).toEqual(incident);
+  }
+});
+
+test("fifty commands at the same time are all carried out", async () => {
+  const projections = memoryProjections();
+  await triage(triager(projections), [anAlert()], startMs);
+  const [{ id = "" } = {}] = await all(projections);
+  await Promise.all(
+    Array.from({ length: 50 }, (_, i) =>
+      runCommand(projections, { incident: id, command: { type: "note", text: `note ${i}` }, nowMs: startMs + i }),
+    ),
+  );
+  const notes = (await readEvents(projections, id)).filter(({ type }) => type === "incident.noted");
+  expect(new Set(notes.map((event) => "text" in event && event.text)).size).toBe(50);
+});
+
+test.each([
+  [{ type: "slo.burn.started" }, "firing"],
+  [{ type: "slo.burn.cleared", why: "recovered" }, "cleared"],
+])("%o is an alert", (some, state) => {
+  const event = {
+    slo: "availability:files",
+    rule: "page-1h",
+    severity: "page",
+    sli: "availability",
+    environment: "",
+    server: "files",
+    at: 2,
+    startedAt: 1,
+    burnLong: 20,
+    burnShort: 20,
+    longMinutes: 60,
+    shortMinutes: 5,
+    budgetSpent: 0.1,
+    burners: { tools: [], versions: [{ name: "2.0.0", bad: 4 }], principals: [] },
+    ...some,
+  } as unknown as PipelineEvent;
+  expect(alertOf(event)).toMatchObject({ state, cause: { server: "files", tool: "", signal: "availability" } });
+});
