@@ -63,6 +63,9 @@ async function beginningOf({ body }: Response): Promise<string> {
 function failureOf(error: unknown, timeoutMs: number): AppError {
   if (error instanceof Error && error.name === "TimeoutError")
     return unavailable(`There was no answer, or not all of it, within ${timeoutMs} ms.`, "unknown");
+  // A port of another protocol, such as IRC's, which no fetch asks (https://fetch.spec.whatwg.org/#port-blocking).
+  if (((error as Error).cause as Error | undefined)?.message === "bad port")
+    return invalid("The address has a port that is never asked, since it is another protocol's.");
   const code = codeOf(error);
   return neverSent.test(code)
     ? unavailable(`No connection came about: ${code}.`, "not-applied")

@@ -2,13 +2,15 @@ import type { RuleEvent, Rules } from "@tooltrail/local/rules";
 
 type Write = (text: string) => void;
 
-/** On a terminal only what needs a person is worth a line: a log that stands still, a witness that is away, a budget that burns so that somebody would be paged. */
+/** On a terminal only what needs a person is worth a line: a log that stands still, a witness that is away, a budget that burns so that somebody would be paged, and what becomes of an incident. */
 export function sayOnTerminal(rules: Rules, write: Write): void {
   rules.on("integrity.conflict", sayHalt(write));
   rules.on("log.witness.missed", sayMissed(write));
   rules.on("slo.burn.started", ({ detail }) => sayBurn(detail as Burn, "burns", write));
   rules.on("slo.burn.cleared", ({ detail }) => sayBurn(detail as Burn, "burns no more", write));
   rules.on("detector.fired", ({ detail }) => sayFinding(detail as Finding, write));
+  for (const [type, words] of Object.entries(ofIncidents))
+    rules.on(type, ({ detail }) => sayIncident(detail as IncidentLine, words, write));
 }
 
 interface Burn {
@@ -35,6 +37,32 @@ interface Finding {
 
 function sayFinding({ detector, severity, server, detail }: Finding, write: Write): void {
   if (severity === "page") write(plain(`tooltrail: ${detector} at ${server}: ${detail}`));
+}
+
+/** What a person at the terminal wants to know of an incident, and in which words. */
+const ofIncidents: { readonly [type: string]: (said: IncidentLine) => string } = {
+  "incident.opened": () => "opened; see npx tooltrail incident show latest",
+  "incident.reopened": () => "open again",
+  "incident.escalated": ({ level, round }) => `escalated to level ${level}, round ${round}`,
+  "incident.escalation.exhausted": () => "nobody has come, however often everybody was told",
+  "rollback.requested": ({ runbook, serverVersion }) =>
+    `roll back ${serverVersion ?? "the server"}${runbook === undefined ? "; there is no runbook for it" : ` by the runbook ${runbook.name}`}`,
+  "incident.mitigated": () => "mitigated",
+  "incident.resolved": () => "resolved",
+};
+
+interface IncidentLine {
+  readonly incident: string;
+  readonly title: string;
+  readonly severity: string;
+  readonly level?: number;
+  readonly round?: number;
+  readonly serverVersion?: string;
+  readonly runbook?: { readonly name: string };
+}
+
+function sayIncident(said: IncidentLine, words: (said: IncidentLine) => string, write: Write): void {
+  if (said.severity === "page") write(plain(`tooltrail: ${said.incident}, ${said.title}: ${words(said)}`));
 }
 
 /** Names come from servers and clients: nothing of them may steer the terminal. */
