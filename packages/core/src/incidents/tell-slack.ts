@@ -5,9 +5,11 @@ import { cut, type Line, type Words, wordsOf } from "./words.ts";
 
 const maxHeader = 150;
 const maxSection = 3_000;
-const maxBlocks = 50;
-/** Escaped, a character takes up to five, so that a line of this length fits into a section with its label. */
-const maxLine = 550;
+/** Of all sections. The limit that is documented is higher, and what Slack refuses as `msg_blocks_too_long` begins at about 13,000. */
+const maxMessage = 12_000;
+/** Of a line before it is escaped, which makes up to five characters of one. The first with which all of it fits; with the last it always does. */
+const lineLengths = [550, 200, 80, 40];
+const maxLink = 1_000;
 
 /**
  * A Slack channel by an incoming webhook (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, blocks: https://docs.slack.dev/reference/block-kit/blocks), whose whole address is
@@ -34,13 +36,16 @@ export async function tellSlack(
 }
 
 function blocksOf({ title, lines, links }: Words): object[] {
-  const texts = lines.map(lineText);
-  if (links.length > 0) texts.push(...links.map(({ text, url }) => `<${escapeUrl(url)}|${escapeMrkdwn(text)}>`));
+  const shown = links
+    .map(({ text, url }) => `<${escapeUrl(url)}|${escapeMrkdwn(text)}>`)
+    .filter((link) => link.length <= maxLink);
+  const texts = lineLengths.map((max) => [...lines.map((line) => lineText(line, max)), ...shown]);
+  const fitting = texts.find((some) => some.join("\n").length <= maxMessage) ?? texts.at(-1) ?? [];
   return [
     { type: "header", text: { type: "plain_text", text: cut(title, maxHeader), emoji: false } },
     // `verbatim`: names that look like addresses and channels are made no links.
-    ...sections(texts).map((text) => ({ type: "section", text: { type: "mrkdwn", text, verbatim: true } })),
-  ].slice(0, maxBlocks);
+    ...sections(fitting).map((text) => ({ type: "section", text: { type: "mrkdwn", text, verbatim: true } })),
+  ];
 }
 
 /** As many lines in each as fit. */
@@ -54,8 +59,9 @@ function sections(lines: readonly string[]): string[] {
   return texts;
 }
 
-function lineText({ label, text, isCommand }: Line): string {
-  const escaped = escapeMrkdwn(cut(text, maxLine));
+function lineText({ label, text, isCommand }: Line, max: number): string {
+  // Half a command is none, and ours are short.
+  const escaped = escapeMrkdwn(isCommand ? text : cut(text, max));
   return `*${escapeMrkdwn(label)}:* ${isCommand ? `\`${escaped}\`` : escaped}`;
 }
 

@@ -31,6 +31,10 @@ const maxTitle = 300;
 const maxText = 1_000;
 const maxCauses = 5;
 const maxWaiting = 3;
+const maxSteps = 10;
+const maxLinks = 5;
+/** Longer addresses are none that anybody clicks. */
+const maxUrl = 1_000;
 
 /** @returns undefined where an event is nothing to tell people: what an incident goes through in between. */
 export function wordsOf({ incident, event }: Notice): Words | undefined {
@@ -207,8 +211,14 @@ function rollback({ runbook }: Incident, { type }: IncidentEvent): Line[] {
   const back = rollbackTo === undefined ? "" : ` back to ${rollbackTo}`;
   return [
     { label: "Runbook", text: `${name} (versions ${versions})${back}` },
-    ...(type === "rollback.requested" ? steps.map((text, i) => ({ label: `Step ${i + 1}`, text })) : []),
+    ...(type === "rollback.requested" ? stepLines(steps) : []),
   ];
+}
+
+function stepLines(steps: readonly string[]): Line[] {
+  const lines = steps.slice(0, maxSteps).map((text, i) => ({ label: `Step ${i + 1}`, text }));
+  const more = steps.length - lines.length;
+  return more > 0 ? [...lines, { label: "Steps", text: `and ${more} more, in the runbook` }] : lines;
 }
 
 const commands = {
@@ -232,8 +242,11 @@ function linksOf({ runbook, tickets }: Incident): Link[] {
     ...(runbook?.url === undefined ? [] : [{ text: "Runbook", url: runbook.url }]),
     ...tickets.map(({ id, url }) => ({ text: `Ticket ${cut(plainText(id), 100)}`, url })),
   ];
-  return links.flatMap(({ text, url }) => {
-    const parsed = URL.canParse(url) ? new URL(url) : undefined;
-    return parsed !== undefined && /^https?:$/.test(parsed.protocol) ? [{ text, url: parsed.href }] : [];
-  });
+  return links
+    .flatMap(({ text, url }) => {
+      const parsed = URL.canParse(url) ? new URL(url) : undefined;
+      const isPage = parsed !== undefined && /^https?:$/.test(parsed.protocol) && parsed.href.length <= maxUrl;
+      return isPage ? [{ text, url: parsed.href }] : [];
+    })
+    .slice(0, maxLinks);
 }

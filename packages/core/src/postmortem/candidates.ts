@@ -94,7 +94,7 @@ async function controlChanges(
 }
 
 /** Actions are named `what.verb`. A verb that is not known here is taken for a change: better one line too many. */
-const readingVerbs = ["read", "query", "list", "show", "series", "prove"];
+const readingVerbs = ["read", "query", "list", "show", "series", "prove", "lint"];
 /** What people do about incidents is no change of what is watched. */
 const aboutIncidents = ["incident", "incidents", "postmortem", "postmortems"];
 

@@ -38,12 +38,16 @@ export async function contractsOf(
   failing: Failing,
   before: Span,
 ): Promise<Contracts> {
-  const tools = failingTools(failing).slice(0, maxTools);
+  const all = failingTools(failing);
+  const tools = all.slice(0, maxTools);
   const usual = new Map(tools.map(({ key, calls }) => [key, mostFrequent(calls)]));
   const unclear = tools.filter(({ key, calls }) => isUnclear(usual.get(key), calls)).map(({ key }) => key);
   const wellBefore = unclear.length > 0 ? await lastThatWentWell(ports, cause, new Set(unclear), before) : new Map();
   const tests: ContractTestItem[] = [];
-  const limits: string[] = [];
+  const limits =
+    all.length > maxTools
+      ? [`Of ${all.length} failing tools contract tests were made for the ${maxTools} hardest hit.`]
+      : [];
   let left = maxBytes;
   for (const { key, server, tool } of tools) {
     const example: Example | undefined = wellBefore.get(key) ?? usual.get(key);

@@ -2,6 +2,7 @@ import type { Incident, IncidentEvent } from "../incidents/incident.ts";
 import type { Evidence } from "./evidence.ts";
 import type { ActionItem, Durations, Postmortem, Times } from "./postmortem.ts";
 import { scopeText } from "./scope.ts";
+import { fitting, maxDraftBytes } from "./size.ts";
 import { isoOf, timelineLimits, timelineOf } from "./timeline.ts";
 
 /**
@@ -18,7 +19,7 @@ export function draftPostmortem(
   const { playbook } = incident;
   const times = timesOf(incident, events, evidence);
   const durations = durationsOf(times);
-  return {
+  const draft: Postmortem = {
     incident: incident.id,
     revision: 1,
     title: incident.title,
@@ -56,6 +57,7 @@ export function draftPostmortem(
       }),
     ),
   };
+  return fitting(draft, maxDraftBytes);
 }
 
 /** The first acknowledgement, and the last mitigation and end: of an incident that was opened again, what happened in between was not the end of it. */
@@ -89,13 +91,14 @@ function durationsOf({ startedAt, detectedAt, acknowledgedAt, mitigatedAt, resol
 
 function summaryOf({ cause, title }: Incident, times: Times, { impact }: Evidence): string {
   const { calls, principals, budget } = impact;
+  const counted = cause.signal === "quality" || cause.signal === "silent_regression" ? "scores" : "calls";
   const until = times.resolvedAt === undefined ? "It is not over yet." : `It was over at ${isoOf(times.resolvedAt)}.`;
   const whom = `${principals.atLeast ? "at least " : ""}${principals.count} ${principals.count === 1 ? "principal" : "principals"}`;
   const spent =
     budget === undefined
       ? ""
       : ` Of the budget of ${budget.slo} ${percent(budget.spent)} was spent by then${budget.spentBefore === undefined ? "" : `, and ${percent(budget.spentBefore)} before it`}.`;
-  return `${title}: from ${isoOf(times.startedAt)} on, ${calls.bad} of ${calls.total} (${cause.signal}) of ${scopeText(cause)} went badly, for ${whom}. ${until}${spent}`;
+  return `${title}: from ${isoOf(times.startedAt)} on, ${calls.bad} of ${calls.total} ${counted} of ${scopeText(cause)} were bad (${cause.signal}), for ${whom}. ${until}${spent}`;
 }
 
 export const percent = (part: number): string => `${Number((part * 100).toFixed(1))} %`;

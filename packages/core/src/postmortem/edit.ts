@@ -7,6 +7,7 @@ import {
   isComplete,
   type Postmortem,
 } from "./postmortem.ts";
+import { bytesOf, maxPostmortemBytes } from "./size.ts";
 
 /** What becomes of action items. What a change does not name stays; an owner or a time that is null is taken away. */
 export type ItemChange =
@@ -80,7 +81,11 @@ export function editPostmortem(postmortem: Postmortem, change: Change, by: strin
     drafted: postmortem.drafted.filter((field) => !written.includes(field)),
     actionItems: done.items,
   };
-  return { postmortem: { ...next, status: isComplete(next) ? "complete" : "draft" } };
+  const made: Postmortem = { ...next, status: isComplete(next) ? "complete" : "draft" };
+  const bytes = bytesOf(made);
+  return bytes > maxPostmortemBytes
+    ? { refused: `It would have ${bytes} bytes, where ${maxPostmortemBytes} are the most. Write less.` }
+    : { postmortem: made };
 }
 
 /** @returns what is wrong with a text, in words. */

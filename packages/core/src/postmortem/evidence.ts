@@ -4,7 +4,7 @@ import type { Alert, Incident, IncidentEvent } from "../incidents/incident.ts";
 import type { ProverPorts } from "../log/prove.ts";
 import type { Ledger } from "../ports.ts";
 import type { Slo } from "../slo/slo.ts";
-import { readSlos } from "../slo/slos.ts";
+import { type Known, readSlos } from "../slo/slos.ts";
 import { minuteMs, minuteOf } from "../slo/time.ts";
 import { changesIn, controlText } from "./candidates.ts";
 import { contractsOf } from "./contracts.ts";
@@ -55,7 +55,7 @@ export async function collectEvidence(
   const known = await readSlos(projections, nowMs);
   const counted: Counted = { projections, known };
   const alerts = alertsOf(incident, events);
-  const slo = known.slos.find(({ slo: { name } }) => alerts.some(({ source }) => source === name))?.slo;
+  const slo = objectiveOf(known, incident, alerts);
   const judge = judgeOf(cause.signal, slo?.indicator.threshold);
 
   const searched: Span = {
@@ -96,6 +96,14 @@ function alertsOf({ cause }: Incident, events: readonly IncidentEvent[]): readon
     (["environment", "server", "tool", "signal"] as const).every((name) => alert.cause[name] === cause[name]);
   const mine = all.filter(isOwn);
   return mine.length > 0 ? mine : all.filter((alert) => alert.cause.signal === cause.signal);
+}
+
+/** Whose budget it burnt: the first objective that alerted; of an incident that was made of others, one of theirs. None where it was a detector. */
+function objectiveOf({ slos }: Known, { cause, alerts }: Incident, own: readonly Alert[]): Slo | undefined {
+  const others = Object.values(alerts).filter((one) => one.cause.signal === cause.signal);
+  return [...own, ...others]
+    .map(({ source }) => slos.find(({ slo: { name } }) => name === source)?.slo)
+    .find((slo) => slo !== undefined);
 }
 
 /** An alert says when it began to fire; what made it fire lies in its long window before. */

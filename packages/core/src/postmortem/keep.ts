@@ -20,6 +20,7 @@ import { type Change, editPostmortem } from "./edit.ts";
 import { collectEvidence, type EvidencePorts } from "./evidence.ts";
 import { markdownOf } from "./markdown.ts";
 import { humanFields, isComplete, markerOf, type Postmortem } from "./postmortem.ts";
+import { fitting, maxPostmortemBytes } from "./size.ts";
 
 export const readPostmortem = async (
   projections: Pick<Projections, "read">,
@@ -34,8 +35,8 @@ export const readRevision = async (
 ): Promise<Postmortem | undefined> =>
   (await readRow(projections, revisionsOf(incident), versionId(revision))) as Postmortem | undefined;
 
-/** Records of the last seconds get their receipts when the log has them; after this time a draft goes without. */
-const waitForReceiptsMs = 60_000;
+/** Records of the last seconds get their receipts when the log has them. A log that stands still holds no draft up for longer than this. */
+const waitForReceiptsMs = 600_000;
 const askAgainMs = 2_000;
 
 /**
@@ -69,15 +70,21 @@ export async function keepDraft(ports: EvidencePorts, incident: Incident, nowMs:
   return { outcome: "done" };
 }
 
-/** What the records say anew, and what people said before. */
+/** What the records say anew, and what people said before. A test that was not there before is something to do. */
 function asWritten(drafted: Postmortem, before: Postmortem): Postmortem {
   const said = Object.fromEntries(
     humanFields.filter((field) => !before.drafted.includes(field)).map((field) => [field, before[field]]),
   );
-  const { authors, actionItems, title } = before;
-  const drafts = drafted.drafted.filter((field) => before.drafted.includes(field));
-  const merged = { ...drafted, ...said, authors, actionItems, title, drafted: drafts, revision: before.revision + 1 };
-  return { ...merged, status: isComplete(merged) ? "complete" : "draft" };
+  const { authors, title } = before;
+  const revision = before.revision + 1;
+  const fresh = drafted.actionItems.filter((item) => !before.actionItems.some((other) => other.title === item.title));
+  const actionItems = [
+    ...before.actionItems,
+    ...fresh.map((item, i) => ({ ...item, id: `item_${revision}_${i + 1}` })),
+  ];
+  const unwritten = drafted.drafted.filter((field) => before.drafted.includes(field));
+  const merged = { ...drafted, ...said, authors, title, actionItems, drafted: unwritten, revision };
+  return fitting({ ...merged, status: isComplete(merged) ? "complete" : "draft" }, maxPostmortemBytes);
 }
 
 /**

@@ -83,7 +83,7 @@ function blocksOf(postmortem: Postmortem): Block[] {
       .filter(({ receipt }) => receipt !== undefined)
       .map(({ record, receipt = "" }, i) => {
         const heading = `${i === 0 ? "## Receipts\n\n" : ""}### ${escaped(record)}`;
-        return { text: `${heading}\n\n${fenced(receipt)}`, instead: "" };
+        return { text: `${heading}\n\n${fenced(receipt)}`, instead: `${heading}\n\n${noRoom}` };
       }),
   ];
 }
@@ -187,7 +187,7 @@ const candidatesText = ({ candidates }: Postmortem): string =>
   candidates.length === 0
     ? "Nothing is on record."
     : [
-        "Whether any of it has to do with the incident, the records do not say.",
+        "Also what changed until it was noticed. Whether any of it has to do with the incident, the records do not say.",
         list(
           candidates.map(
             ({ at, what, record }) =>
@@ -204,7 +204,7 @@ function evidenceText({ evidence }: Postmortem): string {
     "npx tooltrail verify --receipt receipt.txt --vkey LOG-KEY",
   ];
   return [
-    "Each of these records is in the signed log. A receipt proves it to whoever has the log's public key, offline:",
+    "Each of these records is in the signed log. A receipt proves it to whoever has the log's public key, offline; the pipeline serves it at /log/vkey.",
     fenced(commands.join("\n")),
     table(
       ["Record", "When (UTC)", "What", "Receipt"],

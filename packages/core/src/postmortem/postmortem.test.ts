@@ -7,6 +7,7 @@ import { type Change, editPostmortem } from "./edit.ts";
 import type { Evidence } from "./evidence.ts";
 import { markdownOf, maxMarkdownBytes } from "./markdown.ts";
 import { markerOf, markerWord, type Postmortem } from "./postmortem.ts";
+import { bytesOf, maxDraftBytes } from "./size.ts";
 
 const minute = 60_000;
 const test1 = {
@@ -105,6 +106,31 @@ describe("a draft", () => {
 
   test("says who did what when, and by which record that is proven", () => {
     expect(aPostmortem().timeline[0]).toEqual({ at: 14 * minute, text: "Acknowledged.", by: "p_a", record: "rec_1" });
+  });
+
+  test("fits a row however much there is to tell, and drops receipts before it drops anything else", () => {
+    const records = Array.from({ length: 20 }, (_, i) => ({
+      record: `rec_${i}`,
+      at: 0,
+      what: "",
+      receipt: "r".repeat(5_000),
+    }));
+    const texts = Array.from(
+      { length: 200 },
+      (_, at): IncidentEvent => ({ type: "incident.noted", at, text: "\u4e2d".repeat(300) }),
+    );
+    const draft = draftPostmortem(incident, texts, { ...evidence, records }, 0);
+    expect(bytesOf(draft)).toBeLessThanOrEqual(maxDraftBytes);
+    expect(draft.timeline).toHaveLength(200);
+    expect(draft.evidence.filter(({ receipt }) => receipt !== undefined).length).toBeGreaterThan(0);
+    expect(draft.limits.join()).toContain("no room");
+    const longest = draftPostmortem(
+      incident,
+      texts.map((event) => ({ ...event, text: "\u4e2d".repeat(500) })),
+      evidence,
+      0,
+    );
+    expect(bytesOf(longest)).toBeLessThanOrEqual(maxDraftBytes);
   });
 
   test("of very many events tells the first and the last, and says so", () => {
@@ -287,8 +313,8 @@ describe("as Markdown", () => {
     const markdown = markdownOf(huge);
     expect(Buffer.byteLength(markdown)).toBeLessThanOrEqual(maxMarkdownBytes);
     expect(markdown).toContain("## Lessons\n\n\\\\");
-    expect(markdown).toContain("### rec_0");
-    expect(markdown).not.toContain("### rec_19");
+    expect(markdown).toMatch(/### rec_0\n\n```\nrrr/);
+    expect(markdown).toMatch(/### rec_19\n\nThere is no room/);
     expect(markdown.endsWith(`${markerOf("inc_1")}\n`)).toBe(true);
   });
 });

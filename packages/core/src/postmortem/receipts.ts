@@ -3,6 +3,7 @@ import { receiptText } from "@tooltrail/format/log";
 import { AppError } from "../errors.ts";
 import { type ProverPorts, prove } from "../log/prove.ts";
 import type { EvidenceItem, Postmortem } from "./postmortem.ts";
+import { fitting, maxPostmortemBytes } from "./size.ts";
 
 /** Bytes of all receipts of a postmortem. A call's has two or three thousand; a definition's may have sixty. */
 const maxBytes = 100_000;
@@ -50,5 +51,6 @@ export async function completeReceipts(
 ): Promise<{ readonly postmortem: Postmortem; readonly missingReceipts: readonly string[] }> {
   const { evidence, missing, limits } = await addReceipts(log, postmortem.evidence);
   const all = [...new Set([...postmortem.limits, ...limits])];
-  return { postmortem: { ...postmortem, evidence, limits: all }, missingReceipts: missing };
+  const complete = fitting({ ...postmortem, evidence, limits: all }, maxPostmortemBytes);
+  return { postmortem: complete, missingReceipts: missing };
 }

@@ -47,7 +47,7 @@ function textOf(event: IncidentEvent): string {
     case "incident.noted":
       return `Note: ${event.text}`;
     case "incident.reopened":
-      return `Opened again, for the ${event.episode}. time.`;
+      return `Opened again: episode ${event.episode}.`;
     case "incident.resolved":
       return "Resolved.";
     case "incident.closed":
