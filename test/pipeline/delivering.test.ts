@@ -101,8 +101,9 @@ async function anIncident(): Promise<string> {
 const run = (incident: string, command: Command): Promise<Incident> =>
   runCommand(projections, { incident, command, nowMs: clock.nowMs });
 
-async function toTheEnd(id: string): Promise<void> {
+async function toTheEnd(id: string, meanwhile: () => Promise<unknown> = async () => undefined): Promise<void> {
   await run(id, { type: "acknowledge" });
+  await meanwhile();
   let { checks } = await run(id, { type: "mitigate" });
   for (let i = 0; i < 2; i += 1) {
     const { from } = checks;
@@ -117,7 +118,8 @@ const always = () => true;
 describe("what follows from events", () => {
   test("each destination is told each step once, in order, and all of it is on the bus, as the schema has it", async () => {
     const id = await anIncident();
-    await toTheEnd(id);
+    await deliver(ports(), always);
+    await toTheEnd(id, () => deliver(ports(), always));
     await deliver(ports(), always);
     expect(pager.incidents()).toMatchObject([{ state: "resolved", actions: ["trigger", "acknowledge", "resolve"] }]);
     expect(typesAt(hook)).toEqual([
@@ -148,13 +150,25 @@ describe("what follows from events", () => {
     const asked = pager.requests().length;
     expect(asked).toBeGreaterThanOrEqual(5);
     expect(asked).toBeLessThan(10); // the breaker is open by then
-    await toTheEnd(id);
+    await run(id, { type: "acknowledge" });
     pager.answerWith();
     for (let i = 0; i < 40; i += 1) {
       clock.nowMs += minuteMs;
       await deliver(ports(), always);
     }
-    expect(pager.incidents()).toMatchObject([{ state: "resolved", actions: ["trigger", "acknowledge", "resolve"] }]);
+    expect(pager.incidents()).toMatchObject([{ state: "acknowledged", actions: ["trigger", "acknowledge"] }]);
+    expect(await listOutbox(projections, 10)).toEqual([]);
+  });
+
+  test("who was away until it was over is not called for it", async () => {
+    const id = await anIncident();
+    pager.answerWith(broken);
+    await deliver(ports(), always);
+    await toTheEnd(id);
+    pager.answerWith();
+    clock.nowMs += minuteMs;
+    await deliver(ports(), always);
+    expect(pager.incidents()).toEqual([]);
     expect(await listOutbox(projections, 10)).toEqual([]);
   });
 

@@ -8,6 +8,20 @@ import type { RuleView, SloView } from "@tooltrail/core/slo/status";
 import type { RecordKind } from "@tooltrail/format";
 
 /** What the HTTP API answers, as JSON. */
+export type { Asked } from "./incident-parameters.ts";
+export type {
+  CommandType,
+  Incident,
+  IncidentAnswer,
+  IncidentEvent,
+  IncidentEventsAnswer,
+  IncidentSummary,
+  IncidentsPage,
+  Postmortem,
+  PostmortemAnswer,
+  RetryAnswer,
+  UndeliveredAnswer,
+} from "./incident-types.ts";
 export type { BatchesPage, PositionsPage } from "./log-types.ts";
 export type { MissingRunbooks, ResponseAnswer, ResponseEntry, ResponsePage, SeenVersion } from "./response-types.ts";
 export type { RecordKind, RecordPage, RecordView };
