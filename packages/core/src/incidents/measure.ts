@@ -1,4 +1,5 @@
 import type { Projections } from "../follow/ports.ts";
+import { nearestEdge, nearestScore } from "../slo/buckets.ts";
 import { type Cell, countOf } from "../slo/cell.ts";
 import { readSelection } from "../slo/counting.ts";
 import { toNumber } from "../slo/ratio.ts";
@@ -74,14 +75,14 @@ function figureOf(target: Target, cell: Cell, { budget, usualCalls }: Given): Pi
   }
 }
 
-/** In the unit of its SLI, at the edge of the bucket that it lies in. */
+/** In the unit of its SLI, at the nearest edge of the buckets that are kept. */
 function thresholdOf({ sli, thresholdMs = 0, thresholdPermille = 0 }: Target): {
   threshold?: { asked: number; edge: number };
 } {
-  if (sli === "latency") return { threshold: { asked: thresholdMs * 1_000, edge: thresholdMs * 1_000 } };
-  if (sli === "freshness") return { threshold: { asked: thresholdMs, edge: thresholdMs } };
-  if (sli === "quality") return { threshold: { asked: thresholdPermille, edge: thresholdPermille } };
-  return {};
+  if (sli === "quality") return { threshold: { asked: thresholdPermille, edge: nearestScore(thresholdPermille) } };
+  if (sli !== "latency" && sli !== "freshness") return {};
+  const asked = sli === "latency" ? thresholdMs * 1_000 : thresholdMs;
+  return { threshold: { asked, edge: nearestEdge(asked) } };
 }
 
 function resultOf(measured: readonly Measured[]): CheckResult {

@@ -119,11 +119,11 @@ test.each([
   [{ sli: "latency", thresholdMs: 250 }, []],
   [
     { sli: "latency", thresholdMs: 220 },
-    ["verificationTarget[0].thresholdMs: 220 is counted as 250, an edge of the buckets that are kept."],
+    ["verificationTarget[0].thresholdMs: 220 is counted as 200, an edge of the buckets that are kept."],
   ],
   [
     { sli: "quality", thresholdPermille: 805 },
-    ["verificationTarget[0].thresholdPermille: 805 is counted as 800, an edge of the buckets that are kept."],
+    ["verificationTarget[0].thresholdPermille: 805 is counted as 810, an edge of the buckets that are kept."],
   ],
   [{ op: "<" }, ["verificationTarget[0].op: holds the worse it gets: availability is to be high. Is >= meant?"]],
   [

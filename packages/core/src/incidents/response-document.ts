@@ -1,5 +1,5 @@
 import { responseDocument } from "@tooltrail/format/schema";
-import { bucketOf, edges, scoreBucketOf } from "../slo/buckets.ts";
+import { edges, nearestEdge, nearestScore } from "../slo/buckets.ts";
 import { type Fault, type Note, shown } from "../slo/document.ts";
 import { tooLarge } from "../versioned.ts";
 import type { Playbook, ResponseDocument, Runbook, Target } from "./response.ts";
@@ -81,12 +81,11 @@ const thresholds: { readonly [field in "thresholdMs" | "thresholdPermille"]: rea
   thresholdPermille: ["quality"],
 };
 
-/** What a gate makes of a threshold (`measure.ts`): buckets tell it from the next edge above; scores from the next below. */
+/** What a gate makes of a threshold, as an objective does: the nearest edge of the buckets that are kept. */
 function countedAs(sli: Target["sli"], threshold: number): number | undefined {
-  if (sli === "quality") return scoreBucketOf(threshold) * 10;
+  if (sli === "quality") return nearestScore(threshold);
   const perOne = sli === "latency" ? 1_000 : 1;
-  const edge = edges[bucketOf(threshold * perOne)];
-  return edge === undefined ? undefined : edge / perOne;
+  return threshold * perOne > (edges.at(-1) ?? 0) ? undefined : nearestEdge(threshold * perOne) / perOne;
 }
 
 function checkRunbook({ versions, rollbackTo }: Runbook, { faults }: Found): void {
