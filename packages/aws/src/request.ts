@@ -67,6 +67,7 @@ const throttled = new Set([
   "RequestThrottledException",
   "ThrottlingException",
   "ThrottlingError",
+  "Throttling",
   "ThrottledException",
   "TooManyRequestsException",
   "LimitExceededException",

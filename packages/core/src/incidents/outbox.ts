@@ -98,8 +98,7 @@ async function runLane(
     held.add(effect.incident);
     if (!isFirst || task.dueAt > nowMs) continue;
     const destination = "destination" in task ? task.destination : undefined;
-    const breaker = destination === undefined ? closed : await tryFor(ports, destination, nowMs);
-    if (breaker === undefined) break;
+    if (destination !== undefined && !(await mayTryNow(ports, destination, nowMs))) break;
     const attempt = await run(ports, known, effect, task);
     const fate = fateOf(attempt, {
       attempts: task.attempts + 1,
@@ -107,22 +106,21 @@ async function runLane(
       now: ports.now(),
       random: ports.random(),
     });
-    const state = destination && { destination, breaker: after(breaker, attempt, ports.now()) };
-    await remember(ports, { effect, task, attempt, fate, ...(state && { state }) });
+    await remember(ports, { effect, task, attempt, fate });
     if (fate.kind !== "due") held.delete(effect.incident);
     sums[({ over: "done", due: "failed", dead: "givenUp" } as const)[fate.kind]] += 1;
   }
   return sums;
 }
 
-/** The breaker to try under; undefined where the destination is to be left alone. A probe is written down before it is made. */
-async function tryFor({ projections }: OutboxPorts, destination: string, nowMs: number): Promise<Breaker | undefined> {
-  const before = ((await readRow(projections, collections.breakers, destination)) as Breaker | undefined) ?? closed;
-  const trying = mayTry(before, nowMs);
-  if (trying !== undefined && trying !== before)
-    await transact(projections, async ({ put }) => put(collections.breakers, destination, trying));
-  return trying;
-}
+/** Whether a destination may be tried now. A probe is written down before it is made, so of two at once one makes it. */
+const mayTryNow = ({ projections }: OutboxPorts, destination: string, nowMs: number): Promise<boolean> =>
+  transact(projections, async ({ read, put }) => {
+    const before = ((await read(collections.breakers, destination)) as Breaker | undefined) ?? closed;
+    const trying = mayTry(before, nowMs);
+    if (trying !== undefined && trying !== before) put(collections.breakers, destination, trying);
+    return trying !== undefined;
+  });
 
 /** Never throws: whatever fails is tried again. */
 async function run(
@@ -167,10 +165,9 @@ async function runTask(
 interface Outcome extends Waiting {
   readonly attempt: Attempt;
   readonly fate: Fate;
-  readonly state?: { readonly destination: string; readonly breaker: Breaker };
 }
 
-async function remember(ports: OutboxPorts, { effect, task, attempt, fate, state }: Outcome): Promise<void> {
+async function remember(ports: OutboxPorts, { effect, task, attempt, fate }: Outcome): Promise<void> {
   const id = effectId(effect);
   await transact(ports.projections, async ({ read, put }) => {
     const there = (await read(collections.outbox, id)) as Effect | undefined;
@@ -182,11 +179,11 @@ async function remember(ports: OutboxPorts, { effect, task, attempt, fate, state
       const dead: Dead = { effect: { ...effect, tasks: [task] }, why: attempt.why, at: ports.now() };
       put(collections.dead, `${id}/${task.n}`, dead);
     }
-    if (state === undefined) return;
-    const before = await read(collections.breakers, state.destination);
-    const isClosed = state.breaker.failures === 0 && state.breaker.until === undefined;
-    if (before !== undefined || !isClosed)
-      put(collections.breakers, state.destination, isClosed ? undefined : state.breaker);
+    if (!("destination" in task)) return;
+    const before = (await read(collections.breakers, task.destination)) as Breaker | undefined;
+    const now = after(before ?? closed, attempt, ports.now());
+    const isClosed = now.failures === 0 && now.until === undefined;
+    if (before !== undefined || !isClosed) put(collections.breakers, task.destination, isClosed ? undefined : now);
   });
 }
 

@@ -49,7 +49,23 @@ export async function putOnGitHub(
 function bodyOf({ markdown, marker, incident }: TicketText): string {
   if (markdown.length <= maxBody) return markdown;
   const note = `\n\nThe rest did not fit in here: npx tooltrail postmortem show ${incident}\n\n${marker}\n`;
-  return `${cut(markdown, maxBody - note.length)}${note}`;
+  return `${wholeBlocks(markdown, maxBody - note.length)}${note}`;
+}
+
+/** Up to a blank line outside of code: half a receipt verifies nothing, and what followed it would be code as well. */
+function wholeBlocks(markdown: string, max: number): string {
+  let fence: string | undefined;
+  let length = 0;
+  let whole = 0;
+  for (const line of markdown.split("\n")) {
+    if (length + line.length > max) break;
+    const [marker] = /^(`{3,}|~{3,})/.exec(line) ?? [];
+    if (fence === undefined) fence = marker;
+    else if (line.trimEnd() === fence) fence = undefined;
+    if (line === "" && fence === undefined) whole = length;
+    length += line.length + 1;
+  }
+  return markdown.slice(0, whole).trimEnd();
 }
 
 interface Api {
