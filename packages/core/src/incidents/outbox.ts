@@ -15,7 +15,6 @@ import {
   listOutbox,
   readEvent,
   readIncident,
-  readRow,
   transact,
 } from "./store.ts";
 import { tell } from "./tell.ts";
