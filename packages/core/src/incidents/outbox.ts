@@ -8,15 +8,7 @@ import type { Destination } from "./response.ts";
 import { readResponse } from "./response-store.ts";
 import { after, type Breaker, closed, type Fate, fateOf, mayTry } from "./retry.ts";
 import { saidOf } from "./said.ts";
-import {
-  collections,
-  effectId,
-  incidentsKept,
-  listOutbox,
-  readEvent,
-  readIncident,
-  transact,
-} from "./store.ts";
+import { collections, effectId, incidentsKept, listOutbox, readEvent, readIncident, transact } from "./store.ts";
 import { tell } from "./tell.ts";
 import { runAction } from "./tell-executor.ts";
 
