@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { SlosPage } from "@tooltrail/api/types";
 import { counters } from "@tooltrail/core/follow/counters";
 import type { Projections } from "@tooltrail/core/follow/ports";
@@ -8,6 +9,7 @@ import { openDatabase } from "@tooltrail/local/sqlite";
 import { sqliteProjections } from "@tooltrail/local/sqlite-projections";
 import { sleep } from "../chaos/processes.ts";
 import { aCall } from "../support/batches.ts";
+import { type PagerDuty, startPagerDuty } from "../support/destinations/pagerduty.ts";
 import { countersCost } from "./budgets-cost.ts";
 import { type Figure, figure, ofRounds } from "./figures.ts";
 import { type OneMachine, startOneMachine } from "./one-machine.ts";
@@ -43,14 +45,24 @@ export const benchBudgets = ({ budgets: { servers, rounds, waits, counted } }: S
         "s",
       ),
     ];
-    const pipeline = await startOneMachine(dir);
+    const pager = await startPagerDuty();
+    tellPager(`${dir}/data/response`, pager);
+    const pipeline = await startOneMachine(dir, { TOOLTRAIL_SECRET_PAGER: pager.routingKey });
     const waited: number[] = [];
-    for (let i = 0; i < waits; i += 1) waited.push(await untilSaid(pipeline, `server-${i}`));
+    const told: number[] = [];
+    for (let i = 0; i < waits; i += 1) {
+      const began = performance.now();
+      waited.push(await untilSaid(pipeline, `server-${i}`, began));
+      told.push(await untilTold(pager, `server-${i}`, began));
+    }
     await pipeline.stop();
+    await pager.stop();
     return [
       ...figures,
       figure("PutEvents to slo.burn.started, slowest", Math.max(...waited), "s", { target: { atMost: 15 } }),
       figure("PutEvents to slo.burn.started, p50", median(waited), "s"),
+      figure("PutEvents to a page at PagerDuty, slowest", Math.max(...told), "s", { target: { atMost: 20 } }),
+      figure("PutEvents to a page at PagerDuty, p50", median(told), "s"),
       ...countersCost(counted),
     ];
   });
@@ -105,11 +117,20 @@ async function fill(projections: Projections, server: string, nowMs: number, bur
   }
 }
 
-/** @returns seconds from the first of ten failing calls until an alert of the server fires. */
-async function untilSaid(pipeline: OneMachine, server: string): Promise<number> {
-  const began = performance.now();
+function tellPager(folder: string, { url }: PagerDuty): void {
+  mkdirSync(folder, { recursive: true });
+  const documents = [
+    `{kind: Destination, name: pager, type: pagerduty, url: "${url}", routingKey: {secret: pager}}`,
+    "{kind: ResponsePolicy, name: all, levels: [{targets: [pager], waitMinutes: 5}], rounds: 1, acknowledgedForMinutes: 30, tickets: [], executors: []}",
+  ];
+  writeFileSync(`${folder}/all.yaml`, documents.join("\n---\n"));
+}
+
+/** @returns seconds from the first of ten failing calls until an alert of the server fires. Each is in an environment of its own, or they were one incident. */
+async function untilSaid(pipeline: OneMachine, server: string, began: number): Promise<number> {
+  const call = JSON.stringify({ server, environment: server, tool: "read", outcome: "timeout" });
   await pipeline.put(
-    Array.from({ length: 10 }, () => JSON.stringify({ server, tool: "read", outcome: "timeout" })),
+    Array.from({ length: 10 }, () => call),
     "MCP Tool Call",
   );
   for (;;) {
@@ -118,5 +139,14 @@ async function untilSaid(pipeline: OneMachine, server: string): Promise<number> 
     if ((JSON.parse(body) as SlosPage).slos.length > 0) return seconds;
     if (seconds > 60) throw new Error(`After ${seconds} s nothing fires.`);
     await sleep(100);
+  }
+}
+
+async function untilTold(pager: PagerDuty, server: string, began: number): Promise<number> {
+  for (;;) {
+    const seconds = (performance.now() - began) / 1_000;
+    if (pager.incidents().some(({ payload }) => payload.source === server)) return seconds;
+    if (seconds > 60) throw new Error(`After ${seconds} s nobody was paged.`);
+    await sleep(20);
   }
 }

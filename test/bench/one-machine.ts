@@ -20,9 +20,9 @@ export interface OneMachine {
 const readyWithinMs = 30_000;
 const storedWithinMs = 600_000;
 
-/** @param dir holds its data and keys. */
-export async function startOneMachine(dir: string): Promise<OneMachine> {
-  const env = { ...process.env, TOOLTRAIL_DATA: join(dir, "data"), TOOLTRAIL_SPOOL: join(dir, "spool") };
+/** @param dir holds its data and keys. @param more of its environment. */
+export async function startOneMachine(dir: string, more: NodeJS.ProcessEnv = {}): Promise<OneMachine> {
+  const env = { ...process.env, ...more, TOOLTRAIL_DATA: join(dir, "data"), TOOLTRAIL_SPOOL: join(dir, "spool") };
   const running = start([source("functions/start.js"), "--port", "0"], { env, stdio: ["ignore", "ignore", "pipe"] });
   const endpoint = await readyLine(running.child.stderr);
   const headers = { authorization: `Bearer ${readFileSync(join(dir, "data/token"), "utf8").trim()}` };
