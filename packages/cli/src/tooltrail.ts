@@ -1,7 +1,10 @@
 import { buildApplication, buildRouteMap, type CommandContext, run, type StricliProcess, text_en } from "@stricli/core";
 import { Refused } from "./client.ts";
 import { emittersCommand } from "./emitters.ts";
+import { incidentRoutes } from "./incident.ts";
 import { inventoryCommand } from "./inventory.ts";
+import { playbookRoutes } from "./playbook.ts";
+import { postmortemRoutes } from "./postmortem.ts";
 import { projectionsRoutes } from "./projections.ts";
 import { proxyCommand } from "./proxy.ts";
 import { quarantineRoutes } from "./quarantine.ts";
@@ -12,8 +15,8 @@ import { witnessCommand } from "./witness.ts";
 
 /** Exit: 0 yes, 1 no, 2 could not tell, 64 usage. */
 const statusOf = (error: unknown): number => {
-  if (error instanceof Refused) return error.status === 400 ? 64 : error.status === 404 ? 1 : 2;
-  return 2;
+  if (!(error instanceof Refused)) return 2;
+  return ({ 400: 64, 404: 1, 409: 1 } as { readonly [status: number]: number })[error.status] ?? 2;
 };
 
 const app = buildApplication<CommandContext>(
@@ -24,6 +27,9 @@ const app = buildApplication<CommandContext>(
       record: recordCommand,
       inventory: inventoryCommand,
       emitters: emittersCommand,
+      incident: incidentRoutes,
+      playbook: playbookRoutes,
+      postmortem: postmortemRoutes,
       projections: projectionsRoutes,
       quarantine: quarantineRoutes,
       slo: sloRoutes,
