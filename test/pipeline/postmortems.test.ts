@@ -1,14 +1,9 @@
-import { counters } from "@tooltrail/core/follow/counters";
-import { inventory } from "@tooltrail/core/follow/inventory";
 import type { Cause, Incident, IncidentEvent } from "@tooltrail/core/incidents/incident";
 import { defaultPolicy, type Playbook } from "@tooltrail/core/incidents/response";
-import { sequence } from "@tooltrail/core/log/sequence";
-import { sign } from "@tooltrail/core/log/sign";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { draftPostmortem } from "@tooltrail/core/postmortem/draft";
-import { collectEvidence, type EvidencePorts } from "@tooltrail/core/postmortem/evidence";
+import { collectEvidence } from "@tooltrail/core/postmortem/evidence";
 import { markdownOf } from "@tooltrail/core/postmortem/markdown";
-import { completeReceipts } from "@tooltrail/core/postmortem/receipts";
 import { verifyReceipt } from "@tooltrail/core/verify/receipt";
 import {
   type AuditRecord,
@@ -22,46 +17,26 @@ import {
   sha256,
   shapeOf,
 } from "@tooltrail/format";
-import { verifierKey } from "@tooltrail/format/log";
 import { afterEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 import { aCall, anIdentity } from "../support/batches.ts";
 import { msOf, noon } from "../support/burning.ts";
 import { aSignedBatch } from "../support/fleets.ts";
-import { followAll } from "../support/followed.ts";
-import { aSigningKey } from "../support/log-faults.ts";
 import { aMeteredFleet, firstDay, scanned } from "../support/metered.ts";
 import { randomFrom } from "../support/pieces.ts";
 import { recordsIn } from "../support/recomputed.ts";
+import { aStillPipeline } from "../support/still-pipeline.ts";
 
-const origin = "tooltrail.test/log";
 const minute = 60_000;
 const opened: OpenPorts[] = [];
 afterEach(async () => {
   for (const ports of opened.splice(0)) await ports.close();
 });
 
-/** A pipeline that stands still between two steps of the test. */
 async function aPipeline(open: () => Promise<OpenPorts>) {
   const store = await open();
   opened.push(store);
-  const { head, promised, blobs, index, checkpoints, events, ledger, projections } = store;
-  const key = aSigningKey();
-  const log = { head, promised, blobs, index, checkpoints, events, origin, keys: [key], witnesses: [] };
-  const keys = [verifierKey(origin, key.publicKey)];
-  const ports: EvidencePorts = { ledger, projections, log: { index, blobs, checkpoints, keys } };
-  return {
-    ports,
-    keys,
-    async arrive(batches: readonly StoredBatch[]): Promise<void> {
-      for (const batch of batches) await ledger.append(batch);
-    },
-    async follow(batches: readonly StoredBatch[]): Promise<void> {
-      await sequence(log, batches);
-      await sign(log, msOf(noon + 60));
-      await followAll({ blobs, checkpoints, logKeys: keys, projections }, [counters, inventory]);
-    },
-  };
+  return aStillPipeline(store);
 }
 
 const playbook: Playbook = {
@@ -267,10 +242,10 @@ describe.each(adapterSets)("a postmortem on %s", (_, open) => {
     );
     expect(evidence.missingReceipts).toEqual([command]); // it has just arrived
 
-    const draft = draftPostmortem(incident, events, evidence, msOf(noon + 26));
     await pipeline.follow([acknowledged]);
-    const { postmortem, missingReceipts } = await completeReceipts(pipeline.ports.log, draft);
-    expect([missingReceipts, postmortem.revision]).toEqual([[], 1]);
+    const complete = await collectEvidence(pipeline.ports, incident, events, msOf(noon + 26));
+    expect(complete.missingReceipts).toEqual([]);
+    const postmortem = draftPostmortem(incident, events, complete, msOf(noon + 26));
     for (const { record, receipt = "" } of postmortem.evidence) {
       expect((await verifyReceipt(receipt, pipeline.keys, undefined)).id).toBe(record);
       for (const tampered of [

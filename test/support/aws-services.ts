@@ -40,17 +40,27 @@ export interface AwsServices extends Listening {
   readonly entryFaults: string[];
   /** How many of the next signatures are wrong ones. */
   wrongSignatures: number;
+  /** What SES has sent and SNS has published, oldest first. */
+  readonly told: Told[];
+}
+
+/** An address, or a topic; and what it was told. */
+export interface Told {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
 }
 
 /** What the stand-in's one signing key goes by. */
 export const kmsKey = "arn:aws:kms:us-east-1:000000000000:key/log";
 
 /**
- * EventBridge (the one-machine bus, which checks what it gets), Secrets Manager with one secret and KMS with one Ed25519 key (which moto does not have), as their
- * clients meet them.
+ * EventBridge (the one-machine bus, which checks what it gets), Secrets Manager with the keys and, under a name with `response` in it, what destinations want, KMS with one Ed25519 key (which moto
+ * does not have), SES and SNS, as their clients meet them.
  */
-export async function awsServices(secret = ""): Promise<AwsServices> {
+export async function awsServices(keys = "", response = ""): Promise<AwsServices> {
   const published: PublishedEvent[] = [];
+  const told: Told[] = [];
   const entryFaults: string[] = [];
   const bus = createBus({
     queue: {
@@ -75,19 +85,42 @@ export async function awsServices(secret = ""): Promise<AwsServices> {
     }
     return { status: 200, body: { KeyId: kmsKey, Signature: signature.toString("base64") } };
   };
-  const server = createServer(async (request, response) => {
-    const target = String(request.headers["x-amz-target"]);
+  const server = createServer(async (request, answered) => {
     const body = await bodyOf(request);
+    if (request.headers["x-amz-target"] === undefined) {
+      const { type, text } = tell(told, body);
+      answered.writeHead(200, { "content-type": type }).end(text);
+      return;
+    }
+    const target = String(request.headers["x-amz-target"]);
     const fault = target === "AWSEvents.PutEvents" ? entryFaults.shift() : undefined;
     const answer = fault
       ? { status: 200, body: { FailedEntryCount: 1, Entries: [{ ErrorCode: fault, ErrorMessage: "as planned" }] } }
       : target === "secretsmanager.GetSecretValue"
-        ? { status: 200, body: { Name: JSON.parse(body).SecretId, SecretString: secret } }
+        ? { status: 200, body: secretOf(JSON.parse(body).SecretId) }
         : target.startsWith("TrentService.")
           ? kms(target, JSON.parse(body))
           : bus.answer(target, body);
-    response.writeHead(answer.status, { "content-type": json }).end(JSON.stringify(answer.body));
+    answered.writeHead(answer.status, { "content-type": json }).end(JSON.stringify(answer.body));
   });
-  const services = { ...(await listening(server)), published, entryFaults, wrongSignatures: 0 };
+  const secretOf = (id: string) => ({ Name: id, SecretString: id.includes("response") ? response : keys });
+  const services = { ...(await listening(server)), published, entryFaults, wrongSignatures: 0, told };
   return services;
 }
+
+/** SES (v2, JSON by path) and SNS (by form), neither of which names its operation in a header. */
+function tell(told: Told[], body: string): { readonly type: string; readonly text: string } {
+  const form = new URLSearchParams(body);
+  if (form.get("Action") === "Publish") {
+    const said = (name: string): string => form.get(name) ?? "";
+    told.push({ to: said("TopicArn"), subject: said("Subject"), text: said("Message") });
+    const result = `<PublishResult><MessageId>${told.length}</MessageId></PublishResult>`;
+    return { type: "text/xml", text: `<PublishResponse xmlns="${snsNamespace}">${result}</PublishResponse>` };
+  }
+  const { Destination, Content } = JSON.parse(body);
+  for (const to of Destination.ToAddresses)
+    told.push({ to, subject: Content.Simple.Subject.Data, text: Content.Simple.Body.Text.Data });
+  return { type: "application/json", text: JSON.stringify({ MessageId: String(told.length) }) };
+}
+
+const snsNamespace = "http://sns.amazonaws.com/doc/2010-03-31/";

@@ -2,6 +2,7 @@ import { AppError } from "@tooltrail/core/errors";
 import { type FollowPorts, follow, type Progress } from "@tooltrail/core/follow/follow";
 import type { Cursor, Projections, Row } from "@tooltrail/core/follow/ports";
 import type { Projection } from "@tooltrail/core/follow/projection";
+import { jsonRows } from "@tooltrail/core/follow/row-limits";
 import { sequence } from "@tooltrail/core/log/sequence";
 import { sign } from "@tooltrail/core/log/sign";
 import type { StoredBatch } from "@tooltrail/core/ports";
@@ -43,10 +44,10 @@ export function memoryProjections(): Projections {
     },
     async commit(projection, { from, to, generation, rows: changed }) {
       if (cursors.get(projection) !== (from && canonical(from))) return false;
-      for (const { collection, id, value } of changed) {
+      for (const { collection, id, json } of jsonRows(changed)) {
         const key = keyOf(projection, generation, collection, id);
-        if (value === undefined) rows.delete(key);
-        else rows.set(key, JSON.stringify(value));
+        if (json === undefined) rows.delete(key);
+        else rows.set(key, json);
       }
       cursors.set(projection, canonical(to));
       return true;

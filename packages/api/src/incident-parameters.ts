@@ -17,7 +17,7 @@ const incidentsQuery = z.strictObject({
 });
 
 const words = z.string().trim().min(1).max(2_000);
-const action = z.string().regex(/^a\d{1,3}$/);
+const action = z.string().min(1).max(40);
 const param = z.union([z.string().max(1_024), z.number(), z.boolean()]);
 
 /** What a person may ask of an incident. `act` names no id: that is the incident's to give. */
@@ -47,6 +47,7 @@ const command = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("reject"), action, reason: words }),
   z.strictObject({ type: z.literal("finish"), action, isDone: z.boolean(), detail: words }),
   z.strictObject({ type: z.literal("undo"), action }),
+  z.strictObject({ type: z.literal("judge"), result: z.enum(["pass", "fail"]), reason: words }),
 ]);
 
 /** What a person asks, before the incident has given an action its id. */

@@ -6,7 +6,7 @@ import { command } from "@tooltrail/core/incidents/command";
 import { allowedNow } from "@tooltrail/core/incidents/decide";
 import type { Command, Incident } from "@tooltrail/core/incidents/incident";
 import { listUndelivered, retryUndelivered } from "@tooltrail/core/incidents/outbox";
-import { listIncidents, readEvents, readIncident, transact } from "@tooltrail/core/incidents/store";
+import { listIncidents, listLive, readEvents, readIncident, transact } from "@tooltrail/core/incidents/store";
 import { countFitting } from "@tooltrail/core/page";
 import type { Ports } from "@tooltrail/core/ports";
 import { sha256 } from "@tooltrail/format";
@@ -54,13 +54,17 @@ export function addIncidentRoutes<Env extends object>(
     const query = parseIncidentsQuery(c.req.query());
     await audit()(callerOf(c.env), "incidents.list", texts(query));
     const { limit, cursor, status, server } = query;
-    const all = await listIncidents(projections(), { limit, ...given({ before: cursor }) });
+    // Those that have not ended are few, and are known; they come on one page.
+    const all =
+      status === "live"
+        ? await listLive(projections())
+        : await listIncidents(projections(), { limit, ...given({ before: cursor }) });
     const wanted = all
-      .filter((one) => status === undefined || (status === "live" ? one.endedAt === undefined : one.status === status))
+      .filter((one) => status === undefined || status === "live" || one.status === status)
       .filter(({ cause }) => server === undefined || cause.server === server);
     const page: IncidentsPage = {
       incidents: wanted.map(summaryOf),
-      next: all.length < limit ? null : (all.at(-1)?.id ?? null),
+      next: status === "live" || all.length < limit ? null : (all.at(-1)?.id ?? null),
     };
     return c.json(page);
   });

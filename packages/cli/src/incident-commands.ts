@@ -81,6 +81,37 @@ export const cancelCommand = buildCommand<SendFlags & { readonly reason: string 
   },
 });
 
+const results = ["pass", "fail"] as const;
+
+export const judgeCommand = buildCommand<
+  SendFlags & { readonly reason: string },
+  [string, (typeof results)[number]],
+  CommandContext
+>({
+  docs: {
+    brief: "Say whether its gate holds, after three checks that had too few calls to tell",
+    fullDescription: "What you say counts: pass makes it mitigated, fail asks for a rollback.",
+  },
+  parameters: {
+    flags: { ...sendFlags, reason: words("how you know") },
+    positional: {
+      kind: "tuple",
+      parameters: [idParameter, { parse: oneOf(results), brief: "pass or fail", placeholder: "RESULT" }],
+    },
+  },
+  async func({ reason, ...flags }, id, result) {
+    await sendCommand(this, flags, id, { type: "judge", result, reason });
+  },
+});
+
+function oneOf<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {
+  return (text) => {
+    const found = choices.find((one) => one === text);
+    if (found === undefined) throw new Error(`"${text}" is neither ${choices.join(" nor ")}.`);
+    return found;
+  };
+}
+
 export const mergeCommand = buildCommand<SendFlags & { readonly into: string }, [string], CommandContext>({
   docs: { brief: "Make it part of another: its alerts are the other's then" },
   parameters: { flags: { ...sendFlags, into: words("the other one", "ID") }, positional: ofIncident },

@@ -19,6 +19,7 @@ const wanted: { readonly [type in CommandType]?: string } = {
   cancel: "--reason <TEXT>",
   merge: "--into <ID>",
   reject: "--reason <TEXT>",
+  judge: "<pass|fail> --reason <TEXT>",
   finish: "--detail <TEXT>",
 };
 
@@ -55,7 +56,7 @@ function possible({ incident, allowed }: IncidentAnswer): Possible[] {
     const states = actionStates[type];
     if (states !== undefined)
       return incident.actions.filter(({ state }) => states.includes(state)).map((action) => ({ type, action }));
-    return type === "close" && !incident.postmortem?.isComplete ? [] : [{ type }];
+    return [{ type }];
   });
 }
 

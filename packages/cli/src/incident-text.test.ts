@@ -226,7 +226,7 @@ test("what is resolved is closed once its postmortem is complete", () => {
   const resolved = (isComplete: boolean): IncidentAnswer => ({
     ...answer,
     incident: { ...incident, status: "resolved", postmortem: { revision: 2, isComplete }, actions: [] },
-    allowed: ["note", "close", "finish", "undo"],
+    allowed: isComplete ? ["note", "close"] : ["note"],
   });
   expect(possibleNow(resolved(false))).toEqual(["note"]);
   expect(commandsNow(resolved(false)).at(-1)).toMatch(/^npx tooltrail postmortem edit inc_\w+ --set summary=<TEXT> /);

@@ -36,7 +36,7 @@ export function alertOf(event: PipelineEvent): Alert | undefined {
         at,
         text: isCleared
           ? `${slo} burns no more (${rule}).`
-          : `${slo} burns its budget ${burnLong} times as fast as it may, over ${longMinutes} minutes (${rule}).`,
+          : `${slo} burns its budget ${Math.round(burnLong * 10) / 10} times as fast as it may, over ${spanText(longMinutes)} (${rule}).`,
       };
     }
     case "detector.fired": {
@@ -69,6 +69,12 @@ export function alertOf(event: PipelineEvent): Alert | undefined {
     default:
       return undefined;
   }
+}
+
+/** `5 min`, `6 h`, `3 d`. */
+function spanText(minutes: number): string {
+  if (minutes % 1_440 === 0) return `${minutes / 1_440} d`;
+  return minutes % 60 === 0 ? `${minutes / 60} h` : `${minutes} min`;
 }
 
 /** What names no environment or server is about all of them; what names no tool, about the server as a whole. */

@@ -1,5 +1,5 @@
 import { given } from "../given.ts";
-import { causeKey, maxHeard, minuteMs, ruleKey, windowMs } from "./evolve.ts";
+import { causeKey, maxHeard, minuteMs, ruleKey, windowMs, withAlert } from "./evolve.ts";
 import type {
   Action,
   Alert,
@@ -28,8 +28,8 @@ const acting = ["act", "approve", "reject", "finish", "undo"] as const;
 export const allowedIn: { readonly [status in Status]: readonly CommandType[] } = {
   open: ["acknowledge", "status", "note", "cancel", "merge", "join", ...acting, ...always],
   acknowledged: ["acknowledge", "mitigate", "status", "note", "cancel", "merge", "join", ...acting, ...always],
-  mitigating: ["status", "note", "join", ...acting, ...always],
-  mitigated: ["mitigate", "status", "note", "resolve", "join", ...acting, ...always],
+  mitigating: ["status", "note", "judge", "join", ...acting, ...always],
+  mitigated: ["mitigate", "status", "note", "judge", "resolve", "join", ...acting, ...always],
   resolved: ["note", "close", "finish", "undo", ...always],
   closed: ["finish", ...always],
   cancelled: ["finish", ...always],
@@ -109,6 +109,8 @@ export function decide(
       return onAction(incident, command.action, ["started", "done", "failed"], () => [
         { type: "action.undo.started", action: command.action, ...said },
       ]);
+    case "judge":
+      return judged(incident, command, said);
     case "tick":
       return ticked(incident, nowMs);
     case "check":
@@ -127,8 +129,18 @@ export function decide(
 }
 
 /** What a person can do about it now. */
-export const allowedNow = ({ status }: Pick<Incident, "status">): CommandType[] =>
-  commandsOfPeople.filter((type) => allowedIn[status].includes(type));
+export function allowedNow({ status, actions, checks, postmortem }: Incident): CommandType[] {
+  const isAny = (...states: readonly Action["state"][]): boolean => actions.some(({ state }) => states.includes(state));
+  const impossible: { readonly [type in CommandType]?: boolean } = {
+    approve: !isAny("requested"),
+    reject: !isAny("requested"),
+    finish: !isAny("started", "undoing"),
+    undo: !isAny("started", "done", "failed"),
+    judge: checks.inconclusive < inconclusiveAsked,
+    close: !postmortem?.isComplete,
+  };
+  return commandsOfPeople.filter((type) => allowedIn[status].includes(type) && !impossible[type]);
+}
 
 function refused(incident: Incident, why: string): Refused {
   const allowed = allowedNow(incident);
@@ -166,18 +178,18 @@ function started({ status }: Incident, action: string, said: Doer & { readonly a
   ];
 }
 
-/** What was heard before is no news; what comes later than what was said after it is counted, and changes nothing. */
+/** What was heard before, and that what fires still does, is no news; what comes later than what was said after it is counted, and changes nothing. */
 function alerted(incident: Incident, alerts: readonly Alert[], nowMs: number): IncidentEvent[] {
-  const heard = new Map<string, readonly number[]>();
+  let known = incident.alerts;
   const late = new Set<Alert>();
   const news = alerts.filter((alert) => {
-    const [cause, rule] = [causeKey(alert.cause), ruleKey(alert)];
-    const key = `${cause} ${rule}`;
-    const before = heard.get(key) ?? incident.alerts[cause]?.heard[rule] ?? [];
-    const isForgotten = before.length === maxHeard && alert.at < (before[0] ?? 0);
-    if (before.includes(alert.at) || isForgotten) return false;
-    if (alert.at < (before.at(-1) ?? 0)) late.add(alert);
-    heard.set(key, [...before, alert.at].sort((a, b) => a - b).slice(-maxHeard));
+    const before = known[causeKey(alert.cause)];
+    const heard = before?.heard[ruleKey(alert)] ?? [];
+    const isForgotten = heard.length === maxHeard && alert.at < (heard[0] ?? 0);
+    const isRepeated = alert.state === "firing" && before?.firing[ruleKey(alert)] === alert.startedAt;
+    if (heard.includes(alert.at) || isForgotten || isRepeated) return false;
+    if (alert.at < (heard.at(-1) ?? 0)) late.add(alert);
+    known = withAlert(known, alert);
     return true;
   });
   if (news.length === 0) return [];
@@ -193,6 +205,31 @@ function alerted(incident: Incident, alerts: readonly Alert[], nowMs: number): I
     events.push({ type: "incident.mitigating", why: "regressed", at: nowMs });
   return events;
 }
+
+/** A person was asked, since checks had too few calls to tell anything; what that person says counts as conclusive. */
+function judged(
+  incident: Incident,
+  { result, reason }: Extract<Command, { readonly type: "judge" }>,
+  said: Doer & { readonly at: number },
+): Refused | IncidentEvent[] {
+  const { status, checks } = incident;
+  if (checks.inconclusive < inconclusiveAsked)
+    return refused(incident, `Checks speak for themselves, until ${inconclusiveAsked} in a row have told nothing.`);
+  const { from } = checks;
+  const events: IncidentEvent[] = [
+    { type: "incident.noted", text: reason, ...said },
+    { type: "gate.checked", result, from, to: from, measured: [], consecutive: 1, ...said },
+  ];
+  if (result === "pass") return status === "mitigating" ? [...events, { type: "incident.mitigated", ...said }] : events;
+  return [...events, ...(status === "mitigated" ? [regressed(said.at)] : []), rollback(incident, said.at)];
+}
+
+const regressed = (at: number): IncidentEvent => ({ type: "incident.mitigating", why: "regressed", at });
+const rollback = ({ serverVersion, runbook }: Incident, at: number): IncidentEvent => ({
+  type: "rollback.requested",
+  ...given({ serverVersion, runbook }),
+  at,
+});
 
 export const reopens = ({ resolvedAt }: Pick<Incident, "resolvedAt">, nowMs: number): boolean =>
   resolvedAt !== undefined && nowMs - resolvedAt <= reopensWithinMs;
@@ -251,12 +288,8 @@ function checked(
   if (result === "pass" && status === "mitigating" && consecutive === passesNeeded)
     events.push({ type: "incident.mitigated", at });
   if (result === "fail" && consecutive === playbook.rollbackTrigger.consecutiveFails) {
-    if (status === "mitigated") events.push({ type: "incident.mitigating", why: "regressed", at });
-    events.push({
-      type: "rollback.requested",
-      ...given({ serverVersion: incident.serverVersion, runbook: incident.runbook }),
-      at,
-    });
+    if (status === "mitigated") events.push(regressed(at));
+    events.push(rollback(incident, at));
   }
   if (result === "inconclusive" && consecutive % inconclusiveAsked === 0)
     events.push(escalatedAsWell(incident, "checks_inconclusive", at));

@@ -188,7 +188,8 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
     case "action.undo.started":
       return withAction(incident, event.action, { state: "undoing" });
     case "action.undo.finished":
-      return withAction(incident, event.action, { state: event.isDone ? "undone" : "failed", detail: event.detail });
+      // What could not be undone is still in force.
+      return withAction(incident, event.action, { state: event.isDone ? "undone" : "done", detail: event.detail });
     case "postmortem.created":
       return { postmortem: { revision: 1, isComplete: false } };
     case "postmortem.updated":
@@ -201,7 +202,7 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
 }
 
 /** As of one more alert. Those of too many causes are counted, and not told apart. */
-function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"] {
+export function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"] {
   const key = causeKey(alert.cause);
   const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
   if (before === undefined && Object.keys(alerts).length >= maxCauses) return alerts;
@@ -222,7 +223,7 @@ function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"]
       firing: isLate ? (before?.firing ?? {}) : firing,
       heard: { ...before?.heard, [rule]: [...heard, alert.at].sort((a, b) => a - b).slice(-maxHeard) },
       source: before?.source ?? alert.source,
-      text: alert.state === "firing" ? alert.text : (before?.text ?? alert.text),
+      text: before === undefined || (isPage && before.severity === "ticket") ? alert.text : before.text,
     },
   };
 }

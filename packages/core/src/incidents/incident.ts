@@ -266,6 +266,8 @@ export type Command =
   | { readonly type: "reject"; readonly action: string; readonly reason: string }
   | { readonly type: "finish"; readonly action: string; readonly isDone: boolean; readonly detail: string }
   | { readonly type: "undo"; readonly action: string }
+  /** What a person says of the gate that checks could tell nothing of. */
+  | { readonly type: "judge"; readonly result: "pass" | "fail"; readonly reason: string }
   /** The clock: whatever is due by now. */
   | { readonly type: "tick" }
   | {
@@ -294,6 +296,7 @@ export const commandsOfPeople = [
   "reject",
   "finish",
   "undo",
+  "judge",
 ] as const satisfies CommandType[];
 
 /** Why a command was refused, and which are allowed now. */

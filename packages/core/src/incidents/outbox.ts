@@ -188,24 +188,36 @@ export async function listUndelivered(
   return rows.map(({ id, value }) => ({ ...(value as Dead), id }));
 }
 
+const retriedAtOnce = 30;
+
 /** Puts back what was given up, one by its id or all of it, to be tried as if for the first time. @returns how many there were. */
 export async function retryUndelivered(
   projections: Projections,
   id: string | undefined,
   nowMs: number,
 ): Promise<number> {
-  const wanted = (await listUndelivered(projections)).filter((one) => id === undefined || one.id === id).slice(0, 30);
-  return transact(projections, async ({ read, put }) => {
+  const wanted = (await listUndelivered(projections)).filter((one) => id === undefined || one.id === id);
+  let retried = 0;
+  for (let from = 0; from < wanted.length; from += retriedAtOnce)
+    retried += await putBack(projections, wanted.slice(from, from + retriedAtOnce), nowMs);
+  return retried;
+}
+
+const putBack = (
+  projections: Projections,
+  some: readonly (Dead & { readonly id: string })[],
+  nowMs: number,
+): Promise<number> =>
+  transact(projections, async ({ read, put }) => {
     let retried = 0;
-    for (const { id: deadId, effect } of wanted) {
-      if ((await read(collections.dead, deadId)) === undefined) continue;
+    for (const { id, effect } of some) {
+      if ((await read(collections.dead, id)) === undefined) continue;
       const there = (await read(collections.outbox, effectId(effect))) as Effect | undefined;
       const again = effect.tasks.map((task) => ({ ...task, attempts: 0, dueAt: nowMs }));
       const tasks = [...(there?.tasks ?? []), ...again].sort((a, b) => a.n - b.n);
       put(collections.outbox, effectId(effect), { ...effect, tasks });
-      put(collections.dead, deadId, undefined);
+      put(collections.dead, id, undefined);
       retried += 1;
     }
     return retried;
   });
-}

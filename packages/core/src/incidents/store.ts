@@ -1,5 +1,5 @@
 import { AppError } from "../errors.ts";
-import type { Projections, Row, RowKey } from "../follow/ports.ts";
+import { maxRowsPerCommit, type Projections, type Row, type RowKey } from "../follow/ports.ts";
 import { given } from "../given.ts";
 import { after, type Keeping, listKept } from "../slo/memory.ts";
 import { type Effect, effectOf } from "./effects.ts";
@@ -53,6 +53,8 @@ export interface Transaction {
   /** Events of an incident, and what follows from them. @returns the incident as it is then. */
   append(incident: Incident | undefined, events: readonly IncidentEvent[]): Incident;
   put(collection: string, id: string, value: object | undefined): void;
+  /** How many rows would be written by now: a commit takes `maxRowsPerCommit`. */
+  size(): number;
 }
 
 /** Each but one of those who are at it at the same time goes again; so many never are. */
@@ -94,6 +96,7 @@ function open(projections: IncidentRows): { readonly transaction: Transaction; r
     rows: () => [...changes.values()],
     transaction: {
       put,
+      size: () => changes.size,
       read,
       incident: async (id) => (await read(collections.incidents, id)) as Incident | undefined,
       list: (collection) => listKept(projections, incidentsKept, collection),
@@ -162,6 +165,24 @@ export async function listIncidents(
     .filter(({ id }) => id !== before)
     .slice(0, limit)
     .map(({ value }) => value as unknown as Incident);
+}
+
+/** Those that have not ended, the latest first; of more than a thousand the latest. */
+export async function listLive(projections: Pick<Projections, "list" | "read">): Promise<Incident[]> {
+  const rows = await listKept(projections, incidentsKept, collections.causes);
+  const live = rows.map(({ value }) => value as CauseRow).filter(({ endedAt }) => endedAt === undefined);
+  const ids = live
+    .map(({ incident }) => incident)
+    .sort()
+    .reverse()
+    .slice(0, 1_000);
+  const found: Incident[] = [];
+  for (let from = 0; from < ids.length; from += maxRowsPerCommit) {
+    const keys = ids.slice(from, from + maxRowsPerCommit).map((id) => ({ collection: collections.incidents, id }));
+    const read = await projections.read(incidentsKept.name, incidentsKept.generation, keys);
+    found.push(...read.flatMap((row) => (row === undefined ? [] : [row.value as unknown as Incident])));
+  }
+  return found;
 }
 
 /** What was due by a time, the longest first: ids of incidents, each once. */

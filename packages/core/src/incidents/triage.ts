@@ -1,4 +1,5 @@
 import { incidentId } from "@tooltrail/format";
+import { maxRowsPerCommit } from "../follow/ports.ts";
 import { given } from "../given.ts";
 import { readMaintenances } from "../slo/definitions.ts";
 import { type Maintenance, windowOf } from "../slo/maintenance.ts";
@@ -31,9 +32,10 @@ export interface Triaged {
 
 /** Merged into one incident at once. More is left open, and takes no more alerts. */
 const maxMerged = 8;
-/** Of one transaction, which holds 99 rows. */
 const alertsAtOnce = 100;
-const openingsAtOnce = 3;
+/** Rows of what is attached to an incident: its event, what follows from that, and the snapshot, with room for another event. And of what is opened, with whatever it takes in. */
+const rowsToAttach = 5;
+const rowsToOpen = 22 + 5 * maxMerged;
 
 /**
  * Finds for each alert the incident that it belongs to, and opens one where there is none. What is read and what is written is of one moment, so of two alerts about one thing, wherever they are
@@ -92,9 +94,13 @@ async function triageSome(
     for (const [key, owner] of owners) if (owner.id === incident.id) owners.set(key, incident);
   };
 
+  const hasRoomFor = (rows: number): boolean =>
+    transaction.size() + attached.size * rowsToAttach + rows <= maxRowsPerCommit;
+
   for (const alert of alerts) {
     const owner = await ownerOf(transaction, owners, alert, nowMs);
     if (owner !== undefined) {
+      if (!attached.has(owner.id) && !hasRoomFor(rowsToAttach)) break;
       const some = attached.get(owner.id) ?? { incident: owner, alerts: [] };
       some.alerts.push(alert);
       attached.set(owner.id, some);
@@ -102,7 +108,7 @@ async function triageSome(
     } else if (alert.state === "cleared") counts.idle += 1;
     else if (isUnderMaintenance(alert, known.maintenances, nowMs)) counts.suppressed += 1;
     else {
-      if (counts.opened === openingsAtOnce) break;
+      if (!hasRoomFor(rowsToOpen)) break;
       settle();
       const opened = await open(ports, transaction, known, { ...alert, alerts: [alert] }, nowMs);
       keep(opened);

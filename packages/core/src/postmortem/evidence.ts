@@ -31,7 +31,7 @@ export interface Evidence {
   readonly records: readonly EvidenceItem[];
   readonly contractTests: readonly ContractTestItem[];
   readonly limits: readonly string[];
-  /** Records whose receipts are missing, since the log does not have them yet: `completeReceipts` adds them some seconds later. */
+  /** Records whose receipts are missing, since the log does not have them yet: it will in seconds. */
   readonly missingReceipts: readonly string[];
 }
 

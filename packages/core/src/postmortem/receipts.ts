@@ -2,8 +2,7 @@ import { parseRecordId } from "@tooltrail/format";
 import { receiptText } from "@tooltrail/format/log";
 import { AppError } from "../errors.ts";
 import { type ProverPorts, prove } from "../log/prove.ts";
-import type { EvidenceItem, Postmortem } from "./postmortem.ts";
-import { fitting, maxPostmortemBytes } from "./size.ts";
+import type { EvidenceItem } from "./postmortem.ts";
 
 /** Bytes of all receipts of a postmortem. A call's has two or three thousand; a definition's may have sixty. */
 const maxBytes = 100_000;
@@ -42,15 +41,4 @@ export async function addReceipts(log: ProverPorts, evidence: readonly EvidenceI
       return undefined;
     }
   }
-}
-
-/** The receipts that a postmortem lacks, as far as the log has the records by now. The same revision: nobody has edited anything. */
-export async function completeReceipts(
-  log: ProverPorts,
-  postmortem: Postmortem,
-): Promise<{ readonly postmortem: Postmortem; readonly missingReceipts: readonly string[] }> {
-  const { evidence, missing, limits } = await addReceipts(log, postmortem.evidence);
-  const all = [...new Set([...postmortem.limits, ...limits])];
-  const complete = fitting({ ...postmortem, evidence, limits: all }, maxPostmortemBytes);
-  return { postmortem: complete, missingReceipts: missing };
 }
