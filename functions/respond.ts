@@ -1,5 +1,6 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { type Responded, respond } from "@tooltrail/core/incidents/respond";
+import type { Events } from "@tooltrail/core/ports";
 import { responder } from "#responder";
 import { lambda, loggerOf, metrics } from "./lib/handler.ts";
 import { onLog } from "./lib/log.ts";
@@ -18,11 +19,19 @@ export const handler = lambda(logger, async (_event: unknown, context): Promise<
   const ports = await responder();
   const hasTime = (): boolean => context.getRemainingTimeInMillis() > reserveMs;
   const sweeps = ports.now() - sweptAtMs >= sweepEachMs;
-  const responded = await onLog(logger, ports.events, () => respond(ports, hasTime, sweeps));
+  let exhausted = 0;
+  const events: Events = {
+    async publish(event) {
+      await ports.events.publish(event);
+      if (event.type === "incident.escalation.exhausted") exhausted += 1;
+    },
+  };
+  const responded = await onLog(logger, ports.events, () => respond({ ...ports, events }, hasTime, sweeps));
   if (sweeps) sweptAtMs = ports.now();
   logger.info("responded", { ...responded });
   metrics.addMetric("NoticesDone", MetricUnit.Count, responded.done);
   metrics.addMetric("NoticesFailed", MetricUnit.Count, responded.failed);
   metrics.addMetric("NoticesGivenUp", MetricUnit.Count, responded.givenUp);
+  metrics.addMetric("EscalationExhausted", MetricUnit.Count, exhausted);
   return responded;
 });

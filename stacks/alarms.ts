@@ -1,12 +1,11 @@
 import type { StageConfig } from "./config.ts";
-import type { Deployed } from "./functions.ts";
+import type { Feed } from "./feed.ts";
+import { type Deployed, logicalName } from "./functions.ts";
 import { projections } from "./state.ts";
 
 interface Watched {
   readonly functions: readonly Deployed[];
-  readonly queue: sst.aws.Queue;
-  readonly deadQueues: { readonly [name: string]: sst.aws.Queue };
-  readonly rule: aws.cloudwatch.EventRule;
+  readonly feeds: { readonly arriving: Feed; readonly alerts: Feed };
   readonly gateway: sst.aws.ApiGatewayV2;
 }
 
@@ -14,7 +13,7 @@ interface Signal {
   readonly namespace: string;
   readonly metric: string;
   readonly dimensions: { readonly [name: string]: $util.Input<string> };
-  readonly statistic: "Sum" | "Maximum";
+  readonly statistic: "Sum" | "Maximum" | "SampleCount";
 }
 
 /** When it rings: above a number (or below it) in so many minutes, of the last ones `of`. */
@@ -32,17 +31,17 @@ const atOnce: Bound = { above: 0, minutes: 1 };
  * An alarm for everything that a person has to know, all to one topic, and a dashboard of the numbers behind them. What each means and what to
  * do is in RUNBOOK.md under the alarm's name.
  *
- * No data is no alarm: on a quiet day nothing happens. But a checkpoint is published, every projection looks for one, and SLOs are evaluated, on any day.
+ * No data is no alarm: on a quiet day nothing happens. But a checkpoint is published, every projection looks for one, SLOs are evaluated, and incidents are looked after, on any day.
  *
  * @returns what tells of each function that it is bad, which also stops its release.
  */
-export function createAlarms(config: StageConfig, { functions, queue, deadQueues, rule, gateway }: Watched) {
+export function createAlarms(config: StageConfig, { functions, feeds, gateway }: Watched) {
   const topic = new aws.sns.Topic("Alarms", { name: `${config.name}-alarms` });
   if (config.alarmEmail !== undefined)
     new aws.sns.TopicSubscription("AlarmsEmail", { topic: topic.arn, protocol: "email", endpoint: config.alarmEmail });
 
   const alarm = (name: string, says: string, signal: Signal, bound: Bound): aws.cloudwatch.MetricAlarm =>
-    new aws.cloudwatch.MetricAlarm(`${pascal(name)}Alarm`, {
+    new aws.cloudwatch.MetricAlarm(`${logicalName(name)}Alarm`, {
       name: `${config.name}-${name}`,
       alarmDescription: `${says} What to do: stacks/RUNBOOK.md, ${name}.`,
       namespace: signal.namespace,
@@ -68,6 +67,17 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
   });
   const behind = projections.map((projection) => ({ projection, signal: own("FollowerLagMs", { projection }) }));
   const halted = alarm("log-halted", "The log is not what it must be, and stands still.", own("LogHalted"), atOnce);
+  const refused = alarm(
+    "api-failures",
+    "Queries or commands were answered with 5xx.",
+    {
+      namespace: "AWS/ApiGateway",
+      metric: "5xx",
+      dimensions: { ApiId: gateway.nodes.api.id },
+      statistic: "Sum",
+    },
+    atOnce,
+  );
 
   // A call that stores nothing, or refuses everything, has still not failed as far as Lambda can see.
   const ofResults: { readonly [name in Deployed["name"]]: readonly aws.cloudwatch.MetricAlarm[] } = {
@@ -82,19 +92,7 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
       alarm("quarantine", "Inputs are refused in numbers.", own("Quarantined"), { above: 25, minutes: 5 }),
       alarm("integrity", "A batch was refused under a number that is taken.", own("IntegrityConflict"), atOnce),
     ],
-    api: [
-      alarm(
-        "api-failures",
-        "Queries were answered with 5xx.",
-        {
-          namespace: "AWS/ApiGateway",
-          metric: "5xx",
-          dimensions: { ApiId: gateway.nodes.api.id },
-          statistic: "Sum",
-        },
-        atOnce,
-      ),
-    ],
+    api: [refused],
     watch: [],
     sequence: [
       halted,
@@ -109,6 +107,12 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     sign: [halted],
     follow: [halted],
     evaluate: [halted],
+    triage: [],
+    respond: [
+      halted,
+      alarm("notices-given-up", "What somebody was to be told was given up.", own("NoticesGivenUp"), atOnce),
+    ],
+    incidents: [refused],
   };
   const gates = functions.map(({ name, fn, atOnce: reserved }) => ({
     name,
@@ -148,29 +152,56 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     orSilent: true,
   });
   alarm("emitter-gap", "Batches that an emitter has numbered have not come.", own("EmitterGaps"), atOnce);
+  // Each look says how many notices are done, and be it none: how often it is said is how many looks there were.
+  alarm(
+    "respond-silent",
+    "Nobody has looked after incidents for five minutes.",
+    { ...own("NoticesDone"), statistic: "SampleCount" },
+    { below: 1, minutes: 5, orSilent: true },
+  );
+  // A destination that is down is tried again each ten minutes at most; one failure among others is nothing to get up for.
+  alarm("notices-failing", "A destination does not take what it is told.", own("NoticesFailed"), {
+    above: 0,
+    minutes: 3,
+    of: 30,
+  });
+  alarm("escalation-exhausted", "All were told of an incident, and nobody came.", own("EscalationExhausted"), atOnce);
 
-  for (const [name, dead] of Object.entries(deadQueues))
+  const fed = [
+    { feed: feeds.arriving, by: "ingest", what: "Events", undelivered: "bus-dead", seconds: 900 },
+    // A page that is late by that is late.
+    { feed: feeds.alerts, by: "triage", what: "Alerts", undelivered: "triage-bus-dead", seconds: 300 },
+  ];
+  for (const { feed, by, what, undelivered, seconds } of fed) {
+    for (const [name, dead] of [
+      [`${by}-dead`, feed.dead],
+      [undelivered, feed.undelivered],
+    ] as const)
+      alarm(
+        name,
+        `${what} could not be worked off and wait for a person.`,
+        ofQueue(dead, "ApproximateNumberOfMessagesVisible"),
+        atOnce,
+      );
+    alarm(`${by}-behind`, `${what} wait to be worked off.`, ofQueue(feed.queue, "ApproximateAgeOfOldestMessage"), {
+      above: seconds,
+      minutes: 5,
+    });
     alarm(
-      name,
-      "Events could not be stored and wait for a person.",
-      ofQueue(dead, "ApproximateNumberOfMessagesVisible"),
+      `${what.toLowerCase()}-lost`,
+      `${what} reached neither the queue nor its dead-letter queue.`,
+      {
+        namespace: "AWS/Events",
+        metric: "InvocationsFailedToBeSentToDlq",
+        dimensions: {
+          EventBusName: feed.rule.eventBusName.apply((name) => name ?? "default"),
+          RuleName: feed.rule.name,
+        },
+        statistic: "Sum",
+      },
       atOnce,
     );
-  alarm("ingest-behind", "Events wait to be stored.", ofQueue(queue, "ApproximateAgeOfOldestMessage"), {
-    above: 900,
-    minutes: 5,
-  });
-  alarm(
-    "events-lost",
-    "Events reached neither the queue nor its dead-letter queue.",
-    {
-      namespace: "AWS/Events",
-      metric: "InvocationsFailedToBeSentToDlq",
-      dimensions: { EventBusName: rule.eventBusName.apply((name) => name ?? "default"), RuleName: rule.name },
-      statistic: "Sum",
-    },
-    atOnce,
-  );
+  }
   for (const { name, fn } of functions.filter(({ name }) => ["watch", "sequence"].includes(name)))
     alarm(`${name}-behind`, "What the ledger's stream brings waits unread.", ofFunction(fn, "IteratorAge", "Maximum"), {
       above: 15 * 60_000,
@@ -185,11 +216,10 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     },
     {
       title: "Waiting",
-      signals: [
-        ofQueue(queue, "ApproximateNumberOfMessagesVisible"),
+      signals: fed.flatMap(({ feed: { queue, dead, undelivered } }) => [
         ofQueue(queue, "ApproximateAgeOfOldestMessage"),
-        ...Object.values(deadQueues).map((dead) => ofQueue(dead, "ApproximateNumberOfMessagesVisible")),
-      ],
+        ...[queue, dead, undelivered].map((one) => ofQueue(one, "ApproximateNumberOfMessagesVisible")),
+      ]),
     },
     { title: "Log", signals: [own("LeavesSequenced"), own("CheckpointsPublished"), own("BatchesReconciled")] },
     {
@@ -199,6 +229,11 @@ export function createAlarms(config: StageConfig, { functions, queue, deadQueues
     { title: "Projections, milliseconds behind", signals: behind.map(({ signal }) => signal) },
     // Each evaluation says how many fire then.
     { title: "Error budgets", signals: [{ ...own("AlertsFiring"), statistic: "Maximum" }, own("SlosEvaluated")] },
+    {
+      title: "Incidents",
+      signals: [own("AlertsTriaged"), own("IncidentsOpened"), own("EscalationExhausted")],
+    },
+    { title: "Notices", signals: [own("NoticesDone"), own("NoticesFailed"), own("NoticesGivenUp")] },
     { title: "Runs", signals: functions.map(({ fn }) => ofFunction(fn, "Invocations")) },
     {
       title: "Failures",
@@ -246,6 +281,3 @@ const ofQueue = (queue: sst.aws.Queue, metric: string): Signal => ({
   dimensions: { QueueName: queue.nodes.queue.name },
   statistic: "Maximum",
 });
-
-/** Logical names of resources: `ingest-errors` is `IngestErrors`. */
-const pascal = (name: string): string => name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());

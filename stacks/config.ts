@@ -10,6 +10,7 @@ export interface StageConfig {
     | { readonly issuer: string; readonly audiences: readonly string[]; readonly operatorScope: string }
     | undefined;
   readonly log: LogConfig;
+  readonly response: ResponseConfig;
   /** Gets a message for every alarm, once it has confirmed the subscription. */
   readonly alarmEmail: string | undefined;
   /** Said in each function's description, so that a version tells its commit; a new value alone makes new versions. */
@@ -32,6 +33,14 @@ export interface LogConfig {
   readonly domain: { readonly name: string; readonly certificateArn: string } | undefined;
   /** How long nobody at all can delete what is final, from when it was written. Undefined: no lock, so that the stage can be removed. */
   readonly lockDays: number | undefined;
+}
+
+/** By which ways of AWS somebody may be told of incidents. Over HTTP everybody may; what destinations there are, documents say. */
+export interface ResponseConfig {
+  /** Whose name emails bear: a verified identity of SES. Absent: none are sent. */
+  readonly emailIdentityArn: string | undefined;
+  /** Standard ones: a FIFO topic takes no message without a group. */
+  readonly topicArns: readonly string[];
 }
 
 /** Seven years. */
@@ -58,6 +67,7 @@ export function stageConfig(stage: string, env: { readonly [name: string]: strin
   const production = stage === "production";
   const logLevel = env.TOOLTRAIL_LOG_LEVEL || "INFO";
   const log = logConfig(production, env);
+  const response = responseConfig(env);
 
   const problems = [
     // Names are made of it, and the shortest limit is a function's 64 characters.
@@ -80,6 +90,7 @@ export function stageConfig(stage: string, env: { readonly [name: string]: strin
     !logLevels.includes(logLevel) &&
       `TOOLTRAIL_LOG_LEVEL: "${logLevel}" is none of ${logLevels.join(", ")}. Above INFO, Lambda drops the metrics.`,
     ...log.problems,
+    ...response.problems,
   ].filter((problem) => problem !== false);
   if (problems.length > 0) throw new Error(problems.join("\n"));
 
@@ -88,6 +99,7 @@ export function stageConfig(stage: string, env: { readonly [name: string]: strin
     name: production ? busName : `${busName}-${stage}`,
     jwt: issuer === undefined ? undefined : { issuer, audiences, operatorScope: operatorScope ?? defaultOperatorScope },
     log: log.config,
+    response: response.config,
     alarmEmail,
     release,
     logLevel,
@@ -148,3 +160,27 @@ function logConfig(
 
 const isUtcTime = (text: string): boolean =>
   /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(text) && !Number.isNaN(Date.parse(text));
+
+/** A role has 10,240 characters for all that it may. */
+const maxTopics = 20;
+
+function responseConfig(env: { readonly [name: string]: string | undefined }): {
+  config: ResponseConfig;
+  problems: (string | false)[];
+} {
+  const emailIdentityArn = env.TOOLTRAIL_RESPONSE_EMAIL_IDENTITY || undefined;
+  const topicArns = (env.TOOLTRAIL_RESPONSE_TOPICS ?? "").split(",").filter(Boolean);
+  return {
+    config: { emailIdentityArn, topicArns },
+    problems: [
+      // No star in either: it would be one for IAM, too.
+      emailIdentityArn !== undefined &&
+        !/^arn:aws[a-z-]*:ses:[a-z0-9-]+:\d{12}:identity\/[A-Za-z0-9.@_+-]+$/.test(emailIdentityArn) &&
+        `TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: "${emailIdentityArn}" is no ARN of an identity of SES.`,
+      ...topicArns
+        .filter((arn) => !/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}$/.test(arn))
+        .map((arn) => `TOOLTRAIL_RESPONSE_TOPICS: "${arn}" is no ARN of a topic of SNS.`),
+      topicArns.length > maxTopics && `TOOLTRAIL_RESPONSE_TOPICS: names more than ${maxTopics} topics.`,
+    ],
+  };
+}

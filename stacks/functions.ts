@@ -1,7 +1,19 @@
+import { bundling } from "./bundling.ts";
 import type { StageConfig } from "./config.ts";
 
 export interface Deployed {
-  readonly name: "ingest" | "api" | "watch" | "sequence" | "reconcile" | "sign" | "follow" | "evaluate";
+  readonly name:
+    | "ingest"
+    | "api"
+    | "watch"
+    | "sequence"
+    | "reconcile"
+    | "sign"
+    | "follow"
+    | "evaluate"
+    | "triage"
+    | "respond"
+    | "incidents";
   readonly fn: sst.aws.Function;
   /** The alias that everything calls. A release moves it from version to version. */
   readonly live: aws.lambda.Alias;
@@ -33,7 +45,7 @@ const logRetentionDays = 90;
  * stays where it is until a release moves it.
  */
 export function createFunction(config: StageConfig, name: Deployed["name"], wanted: Wanted): Deployed {
-  const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  const id = logicalName(name);
   const { memoryMb, timeoutSeconds, atOnce } = wanted;
   const environment = {
     ...wanted.environment,
@@ -54,8 +66,7 @@ export function createFunction(config: StageConfig, name: Deployed["name"], want
     architecture: "arm64",
     memory: `${memoryMb} MB`,
     timeout: `${timeoutSeconds} seconds`,
-    // Nobody asks a function or a class for its name, and keeping them is a sixteenth of what Lambda loads.
-    nodejs: { format: "esm", minify: true, esbuild: { conditions: ["aws"], keepNames: false } },
+    nodejs: { format: "esm", minify: true, esbuild: bundling },
     logging: { logGroup: logs.name, format: "json" },
     versioning: true,
     ...(atOnce !== undefined && { concurrency: { reserved: atOnce } }),
@@ -86,3 +97,7 @@ export function createFunction(config: StageConfig, name: Deployed["name"], want
 
   return { name, fn, live, timeoutSeconds, ...(atOnce !== undefined && { atOnce }) };
 }
+
+/** Logical names of resources: `ingest-errors` is `IngestErrors`. */
+export const logicalName = (name: string): string =>
+  name.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());

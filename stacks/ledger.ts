@@ -4,7 +4,7 @@ import type { StageConfig } from "./config.ts";
 export const ledgerIndex = "byServerDay";
 
 /**
- * The two tables and the secret: what a deployment must not lose.
+ * The two tables and the two secrets: what a deployment must not lose.
  *
  * In production each is protected three times: against a change of the stacks (`protect`), against the stage's removal (retained), and against
  * DeleteTable by anybody (deletion protection).
@@ -40,17 +40,20 @@ export function createStores(config: StageConfig) {
   });
 
   // Without a value: a person puts it, so that it is in no state file and no log of a deployment.
-  const keys = new aws.secretsmanager.Secret(
-    "Keys",
-    {
-      name: `${config.name}/keys`,
-      description: "tooltrail: installation key, digest keys, enrolled keys",
-      recoveryWindowInDays: config.production ? 30 : 0,
-    },
-    kept,
+  const secret = (id: string, name: string, description: string) =>
+    new aws.secretsmanager.Secret(
+      id,
+      { name: `${config.name}/${name}`, description, recoveryWindowInDays: config.production ? 30 : 0 },
+      kept,
+    );
+  const keys = secret("Keys", "keys", "tooltrail: installation key, digest keys, enrolled keys");
+  const response = secret(
+    "Response",
+    "response",
+    "tooltrail: what destinations of incidents want to be shown, by name",
   );
 
-  return { ledger, state, keys };
+  return { ledger, state, keys, response };
 }
 
 /**

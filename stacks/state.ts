@@ -21,14 +21,22 @@ export const rows = {
   /** What follows the log, and what was said of it. */
   followed: [...projections, "continuity-said"].map(rowsNamed),
   counted: [rowsNamed("counters")],
+  inventory: [rowsNamed("inventory")],
   /** SLOs and maintenance windows, as people want them. */
   defined: [rowsNamed("slo-definitions")],
   /** What evaluations remember of alerts, and what they measure of tooltrail itself. */
   alerts: [rowsNamed("slo-alerts")],
   measured: [rowsNamed("own-figures")],
+  /** Incidents: their events, what is to be done because of them, and their postmortems. */
+  incidents: [rowsNamed("incidents")],
+  /** How a team responds: playbooks, runbooks, destinations and policies. */
+  responses: [rowsNamed("response-documents")],
   /** What comes with a batch: a server's days, names and the way to them, and what was refused. */
   arrivals: ["DAYS", "DAYS#*", "NAME#*", "SUBJECT#*", "QUARANTINE", "QUARANTINE#*"],
   quarantine: ["QUARANTINE", "QUARANTINE#*"],
+  /** On which days servers have batches; and those of tooltrail's own records. */
+  days: ["DAYS", "DAYS#*"],
+  ownDays: ["DAYS#tooltrail"],
 } as const;
 
 /** Actions on some rows of State, and no others. */
@@ -59,13 +67,20 @@ interface Keepers {
   readonly follower: sst.aws.Function;
   readonly api: sst.aws.Function;
   readonly evaluator: sst.aws.Function;
+  readonly triager: sst.aws.Function;
+  readonly responder: sst.aws.Function;
+  /** What people ask of incidents, and say of how they respond. */
+  readonly incidents: sst.aws.Function;
 }
 
 /**
- * The table itself takes the log's head and index from the sequencers alone, what was promised from the signer alone, and rows of projections and budgets from those who keep them, whatever a role
+ * The table itself takes the log's head and index from the sequencers alone, what was promised from the signer alone, and rows of projections, budgets and incidents from those who keep them, whatever a role
  * elsewhere in the account allows. Like the ledger's policy, an administrator can take it off; then the checkpoint that was published is what a rewritten head or promise fails by.
  */
-export function sealState(state: sst.aws.Dynamo, { sequencers, signer, follower, api, evaluator }: Keepers) {
+export function sealState(
+  state: sst.aws.Dynamo,
+  { sequencers, signer, follower, api, evaluator, triager, responder, incidents }: Keepers,
+) {
   const only = (sid: string, keys: readonly string[], functions: readonly sst.aws.Function[]) => ({
     sid,
     effect: "Deny",
@@ -90,6 +105,8 @@ export function sealState(state: sst.aws.Dynamo, { sequencers, signer, follower,
         only("OnlyTheFollowerCounts", rows.followed, [follower]),
         only("OnlyTheApiDefines", rows.defined, [api]),
         only("OnlyTheEvaluationRemembers", [...rows.alerts, ...rows.measured], [evaluator]),
+        only("OnlyThoseWhoRespondKeepIncidents", rows.incidents, [triager, responder, incidents]),
+        only("OnlyPeopleSayHowToRespond", rows.responses, [incidents]),
       ],
     }).json,
   });

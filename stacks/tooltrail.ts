@@ -3,6 +3,8 @@ import { createApi } from "./api.ts";
 import { createBudgets } from "./budgets.ts";
 import { createBus, sealBus } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
+import { createGateway } from "./gateway.ts";
+import { createIncidents } from "./incidents.ts";
 import { createStores, sealLedger } from "./ledger.ts";
 import { createLog } from "./log.ts";
 import { createLogBucket, sealLogBucket } from "./log-bucket.ts";
@@ -34,38 +36,39 @@ export function tooltrail(config: StageConfig) {
     TOOLTRAIL_LOG_KEYS: logKeys.told,
   };
 
-  const { ingest, watch, queue, busDead, ingestDead, rule } = createPipeline(config, { ...stores, bus, environment });
+  const { ingest, watch, arriving } = createPipeline(config, { ...stores, bus, environment });
   const log = { ...stores, bus, bucket, logKeys, environment: { place, signers } };
   const { sequence, reconcile, sign, follow } = createLog(config, log);
   const { evaluate } = createBudgets(config, log);
-  const { api, gateway, readerPolicyArn } = createApi(config, {
-    ...stores,
-    bus,
-    bucket,
-    logKeys,
-    environment: { ...environment, ...place, ...signers },
+  const api = createApi(config, { ...log, environment: { ...environment, ...place, ...signers } });
+  const { triage, respond, incidents, alerts } = createIncidents(config, {
+    ...log,
+    environment: { own: environment, place, signers },
   });
+  const { gateway, readerPolicyArn } = createGateway(config, { bucket, answering: { api, incidents } });
   const site = createLogSite(config, bucket);
 
   const sequencers = [sequence.fn, reconcile.fn];
-  sealLedger(config, stores.ledger, [ingest.fn, api.fn]);
+  sealLedger(config, stores.ledger, [ingest.fn, api.fn, incidents.fn]);
   sealState(stores.state, {
     sequencers,
     signer: sign.fn,
     follower: follow.fn,
     api: api.fn,
     evaluator: evaluate.fn,
+    triager: triage.fn,
+    responder: respond.fn,
+    incidents: incidents.fn,
   });
   sealLogBucket(config, stored, { sequencers, signer: sign.fn, site });
   sealLogKeys(config, logKeys.keys, sign.fn);
-  const functions = [ingest, api, watch, sequence, reconcile, sign, follow, evaluate];
+  const functions = [ingest, api, watch, sequence, reconcile, sign, follow, evaluate, triage, respond, incidents];
   sealBus(
     bus,
     functions.map(({ fn }) => fn),
   );
 
-  const deadQueues = { "bus-dead": busDead, "ingest-dead": ingestDead };
-  const { topic, gates } = createAlarms(config, { functions, queue, deadQueues, rule, gateway });
+  const { topic, gates } = createAlarms(config, { functions, feeds: { arriving, alerts }, gateway });
   createReleases(config, functions, gates);
 
   return {
@@ -76,6 +79,7 @@ export function tooltrail(config: StageConfig) {
     logOrigin: signers.TOOLTRAIL_LOG_ORIGIN,
     api: gateway.url,
     keysSecret: stores.keys.name,
+    responseSecret: stores.response.name,
     emitterPolicyArn,
     readerPolicyArn,
     alarmTopicArn: topic.arn,

@@ -1,6 +1,6 @@
 import { type PipelineEvent, pipelineSource } from "@tooltrail/format";
 import type { StageConfig } from "./config.ts";
-import type { Deployed } from "./functions.ts";
+import { type Deployed, logicalName } from "./functions.ts";
 
 /**
  * What calls a function that sees for itself what there is to do: the clock, and whatever of the pipeline's own events says that there is something.
@@ -15,7 +15,7 @@ export function callEach(
 ): void {
   if (wokenBy) wake(config, called, wokenBy);
   schedule(config, called, clock);
-  new aws.lambda.FunctionEventInvokeConfig(`${pascal(called.name)}Once`, {
+  new aws.lambda.FunctionEventInvokeConfig(`${logicalName(called.name)}Once`, {
     functionName: called.fn.name,
     qualifier: called.live.name,
     // The least that Lambda takes. Waiting for the one that runs is of no use either: it sees everything that is there when it reads.
@@ -29,22 +29,22 @@ function wake(
   woken: Deployed,
   { bus, type }: { readonly bus: sst.aws.Bus; readonly type: PipelineEvent["type"] },
 ): void {
-  const rule = new aws.cloudwatch.EventRule(`${pascal(woken.name)}Rule`, {
+  const rule = new aws.cloudwatch.EventRule(`${logicalName(woken.name)}Rule`, {
     name: `${config.name}-${woken.name}`,
     description: `${type} wakes ${woken.name}.`,
     eventBusName: bus.name,
     eventPattern: JSON.stringify({ source: [pipelineSource], "detail-type": [type] }),
   });
-  call(`${pascal(woken.name)}Woken`, woken, rule, bus.name);
+  call(`${logicalName(woken.name)}Woken`, woken, rule, bus.name);
 }
 
 function schedule(config: StageConfig, called: Deployed, scheduleExpression: string): void {
-  const rule = new aws.cloudwatch.EventRule(`${pascal(called.name)}Clock`, {
+  const rule = new aws.cloudwatch.EventRule(`${logicalName(called.name)}Clock`, {
     name: `${config.name}-${called.name}-clock`,
     description: `${called.name} by the clock.`,
     scheduleExpression,
   });
-  call(`${pascal(called.name)}Clocked`, called, rule);
+  call(`${logicalName(called.name)}Clocked`, called, rule);
 }
 
 function call(id: string, { live, fn }: Deployed, rule: aws.cloudwatch.EventRule, eventBusName?: $util.Input<string>) {
@@ -66,5 +66,3 @@ function call(id: string, { live, fn }: Deployed, rule: aws.cloudwatch.EventRule
     { dependsOn: [permission] },
   );
 }
-
-const pascal = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);

@@ -2,7 +2,7 @@ import { secretValues } from "@tooltrail/aws/secret-values";
 import { sesMail } from "@tooltrail/aws/ses-mail";
 import { snsTopics } from "@tooltrail/aws/sns-topics";
 import { keepDraft, keepTicket } from "@tooltrail/core/postmortem/keep";
-import { responseConfig } from "./config.ts";
+import { busConfig, demand, ledgerConfig, logConfig, logKeysConfig, responseConfig } from "./config.ts";
 import { fetchHttp } from "./http.ts";
 import type { Responder } from "./incident-parts.ts";
 import { evaluator, reader } from "./log-aws.ts";
@@ -19,7 +19,7 @@ const ways = once(() => ({
 }));
 
 export async function responder(): Promise<Responder> {
-  responseConfig();
+  demand(responseConfig, logConfig, logKeysConfig, ledgerConfig, busConfig);
   const { ledger, events, projections } = await evaluator();
   const log = (await reader())();
   return {

@@ -6,13 +6,18 @@ import { stageConfig } from "../config.ts";
 import { aws, Misused, runScript } from "./aws.ts";
 
 /**
- * Puts what lies in `bus-dead` into the queue that it was meant for. SQS itself moves messages only out of dead-letter queues of queues, not
+ * Puts what lies in the dead-letter queues of rules into the queues that it was meant for. SQS itself moves messages only out of dead-letter queues of queues, not
  * out of that of a rule.
  *
- * A message is sent, then deleted: killed in between it is there twice, and the ledger takes it once.
+ * A message is sent, then deleted: killed in between it is there twice; the ledger takes it once, and an incident hears it once.
  */
 
 const usage = "Usage: npm run redrive -- --stage STAGE";
+
+const ways = [
+  { from: "bus-dead", to: "ingest" },
+  { from: "triage-bus-dead", to: "triage" },
+];
 
 interface Message {
   readonly MessageId: string;
@@ -24,25 +29,31 @@ async function main(): Promise<number> {
   const { stage } = parseArgs({ options: { stage: { type: "string" } } }).values;
   if (stage === undefined) throw new Misused("--stage is missing.");
   const { name } = stageConfig(stage, {});
-  const from = await urlOf(`${name}-bus-dead`);
-  const to = await urlOf(`${name}-ingest`);
   // A message can be larger than an argument may be, and is for nobody else to read.
   const folder = await mkdtemp(join(tmpdir(), "tooltrail-redrive-"));
+  try {
+    for (const { from, to } of ways) await moveAll(`${name}-${from}`, `${name}-${to}`, join(folder, "message.json"));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return 0;
+}
+
+async function moveAll(fromName: string, toName: string, file: string): Promise<void> {
+  const from = await urlOf(fromName);
+  const to = await urlOf(toName);
   let moved = 0;
   try {
     for (let messages = await receive(from); messages.length > 0; messages = await receive(from))
       for (const { Body, ReceiptHandle } of messages) {
-        const file = join(folder, "message.json");
         await writeFile(file, JSON.stringify({ QueueUrl: to, MessageBody: Body }), { mode: 0o600 });
         await aws("sqs", "send-message", "--cli-input-json", `file://${file}`);
         await aws("sqs", "delete-message", "--queue-url", from, "--receipt-handle", ReceiptHandle);
         moved += 1;
       }
   } finally {
-    await rm(folder, { recursive: true, force: true });
-    process.stderr.write(`${moved} messages moved.\n`);
+    process.stderr.write(`${toName}: ${moved} messages moved.\n`);
   }
-  return 0;
 }
 
 async function urlOf(name: string): Promise<string> {

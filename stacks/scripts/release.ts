@@ -13,7 +13,10 @@ import { aws, Misused, runScript } from "./aws.ts";
 
 const usage = "Usage: npm run release -- --stage STAGE [--to RELEASE] [--at-once]";
 
-const functions = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow", "evaluate"];
+const functions = [
+  ...["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow", "evaluate"],
+  ...["triage", "respond", "incidents"],
+];
 
 interface Move {
   readonly name: string;

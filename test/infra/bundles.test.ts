@@ -13,17 +13,23 @@ import {
   ScanCommand,
 } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, GetObjectTaggingCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { dynamo } from "@tooltrail/aws/dynamo";
+import { dynamoProjections } from "@tooltrail/aws/dynamo-projections";
 import { batchOf, imageOf, itemOf } from "@tooltrail/aws/ledger-item";
 import { projections } from "@tooltrail/core/follow/projections";
+import { runCommand } from "@tooltrail/core/incidents/command";
+import { windowMs } from "@tooltrail/core/incidents/evolve";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { ownSlos } from "@tooltrail/core/slo/defaults";
 import { headersHash, identityOf } from "@tooltrail/format";
 import { makeDigestKey, makeInstallationKey } from "@tooltrail/format/keys";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { awsEnvironment, dynamoDbEndpoint, onDynamoDb, s3Endpoint } from "../support/adapters.ts";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { awsEnvironment, dynamoDbEndpoint, onDynamoDb, type PublishedEvent, s3Endpoint } from "../support/adapters.ts";
 import { type AwsServices, awsServices } from "../support/aws-services.ts";
 import { aCall, aMessage, anEnvelope, aPlainMessage } from "../support/batches.ts";
 import { anAvailability, breakingRecords } from "../support/breaking.ts";
+import { type GitHub, startGitHub } from "../support/destinations/github.ts";
+import { startWebhook, type WebhookReceiver } from "../support/destinations/webhook.ts";
 import { needs } from "../support/requirements.ts";
 import { s3Missing } from "../support/s3-server.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
@@ -44,13 +50,18 @@ interface Running {
 }
 
 const there = needs("SST's platform (npm run sst-types)", sstIsThere()) && onDynamoDb && s3Missing() === undefined;
-const names = ["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow", "evaluate"] as const;
+const names = [
+  ...(["ingest", "api", "watch", "sequence", "reconcile", "sign", "follow", "evaluate"] as const),
+  ...(["triage", "respond", "incidents"] as const),
+];
 
 describe.runIf(there)("functions as they are deployed", () => {
   let evaluation: Evaluation;
   let folder: string;
   let db: DynamoDBClient;
   let services: AwsServices;
+  let hook: WebhookReceiver;
+  let issues: GitHub;
   let s3: S3Client;
   let bucket: string;
   let running: { readonly [name in (typeof names)[number]]: Running };
@@ -68,12 +79,15 @@ describe.runIf(there)("functions as they are deployed", () => {
       credentials: { accessKeyId: "local", secretAccessKey: "local" },
     });
     for (const table of ofType(evaluation, "aws:dynamodb/table:Table")) await db.send(tableOf(table));
+    hook = await startWebhook();
+    issues = await startGitHub();
     services = await awsServices(
       JSON.stringify({
         installationKey: makeInstallationKey(),
         digestKeys: [makeDigestKey()],
         enrolledKeys: [own.key],
       }),
+      JSON.stringify({ "hook-key": hook.signingKey, "issues-token": issues.token }),
     );
     const s3At = await s3Endpoint();
     s3 = new S3Client({
@@ -98,6 +112,9 @@ describe.runIf(there)("functions as they are deployed", () => {
     db?.destroy();
     s3?.destroy();
     await services?.close();
+    await hook?.stop();
+    await issues?.stop();
+    vi.unstubAllEnvs();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -105,8 +122,16 @@ describe.runIf(there)("functions as they are deployed", () => {
   const at = Date.now();
   const filler = identityOf(makeInstallationKey(), new Uint8Array(16));
   let missing: string;
-  // So that locks are put, which another stage than production leaves out.
-  const env = { TOOLTRAIL_LOG_LOCK_DAYS: "30" };
+  const aCharge = { server: "billing", version: "2.1.0", tool: "charge" };
+  /** What was said of budgets and by detectors, as the bus carries it. */
+  const alerts: PublishedEvent[] = [];
+  const topic = "arn:aws:sns:eu-central-1:111122223333:pages";
+  const env = {
+    // So that locks are put, which another stage than production leaves out.
+    TOOLTRAIL_LOG_LOCK_DAYS: "30",
+    TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: "arn:aws:ses:eu-central-1:111122223333:identity/example.com",
+    TOOLTRAIL_RESPONSE_TOPICS: topic,
+  };
 
   test.each(names.map(pascal))("%s is smaller than 1 MB", async (name) => {
     const { size } = await stat(join(folder, name, "bundle.mjs"));
@@ -121,7 +146,7 @@ describe.runIf(there)("functions as they are deployed", () => {
       anSqsEvent([
         aMessage(batch),
         // Old enough for an evaluation to ask whether it is in the log.
-        aPlainMessage({ server: "billing", tool: "charge", outcome: "ok", principal: "ada", at: at - 130_000 }),
+        aPlainMessage({ ...aCharge, outcome: "ok", principal: "ada", at: at - 130_000 }),
         "no JSON at all",
       ]),
     );
@@ -250,9 +275,14 @@ describe.runIf(there)("functions as they are deployed", () => {
 
     const identity = identityOf(makeInstallationKey(), new Uint8Array(16));
     const minute = Math.floor(Date.now() / 60_000);
-    const message = aMessage(
-      await anEnvelope({ identity, server: "payments", records: breakingRecords(minute * 60_000) }),
+    const breaking = breakingRecords(minute * 60_000);
+    const [, changed] = breaking.flatMap((record) => (record.kind === "definition" ? [record.digest] : []));
+    const args = { digest: `hmac-sha256:${"0".repeat(64)}`, bytes: 12, shape: { path: "string" } } as const;
+    // So that a contract test can be made of them.
+    const records = breaking.map((record) =>
+      record.kind === "call" && changed ? { ...record, definition: changed, args } : record,
     );
+    const message = aMessage(await anEnvelope({ identity, server: "payments", records }));
     expect(await running.ingest.invoke(anSqsEvent([message]))).toEqual({ batchItemFailures: [] });
     const arrived = (await stored()).filter(({ headers }) => headers.emitter === identity.emitter);
     expect(await running.sequence.invoke(aStreamEvent(arrived))).toEqual({ batchItemFailures: [] });
@@ -263,6 +293,7 @@ describe.runIf(there)("functions as they are deployed", () => {
     const heard = async () => {
       services.published.length = 0;
       const evaluation = await running.evaluate.invoke(wokenBy("counters.advanced"));
+      alerts.push(...services.published);
       return { evaluation, said: services.published.map((event) => ({ type: event["detail-type"], ...event.detail })) };
     };
     const burning = await heard();
@@ -299,6 +330,138 @@ describe.runIf(there)("functions as they are deployed", () => {
     expect(metricsOf(running.evaluate).AlertsFiring).toBeGreaterThan(0);
   });
 
+  let incident: string;
+  let other: string;
+  const idOf = (incidents: readonly { id: string; cause: object }[], cause: object): string =>
+    incidents.find((one) => Object.entries(cause).every(([name, value]) => one.cause[name as never] === value))?.id ??
+    "none";
+
+  test("alerts become incidents, whoever is to be told is told, and what people do is on record", async () => {
+    const destination = (name: string, rest: object) => ({ kind: "Destination", name, ...rest });
+    const documents = [
+      destination("hook", { type: "webhook", url: hook.url, signingKey: { secret: "hook-key" } }),
+      destination("mail", { type: "email", from: "tooltrail@example.com", to: ["on-call@example.com"] }),
+      destination("topic", { type: "sns", topicArn: topic }),
+      destination("issues", {
+        type: "github",
+        url: issues.url,
+        repository: issues.repository,
+        token: { secret: "issues-token" },
+      }),
+      {
+        kind: "ResponsePolicy",
+        name: "everybody",
+        levels: [{ targets: ["hook", "mail", "topic"], waitMinutes: 5 }],
+        rounds: 1,
+        acknowledgedForMinutes: 30,
+        tickets: ["issues"],
+        executors: ["hook"],
+      },
+    ];
+    expect(await askIncidents("POST", "/v1/response", {}, { documents })).toMatchObject({ status: 200 });
+    expect((await askIncidents("GET", "/v1/response", {})).body.documents.length).toBeGreaterThan(5);
+    expect(await askIncidents("GET", "/v1/response/Destination/hook")).toMatchObject({ status: 200 });
+    const unguided = { server: aCharge.server, version: aCharge.version };
+    expect((await askIncidents("GET", "/v1/runbooks/missing")).body.missing).toMatchObject([unguided]);
+
+    services.published.length = 0;
+    const bodies = alerts.map((event) => JSON.stringify(event));
+    const started = alerts.find((event) => event["detail-type"] === "slo.burn.started");
+    // Of three tools of a server, the server is what fails.
+    const [first = "", second = "", third = ""] = ["a", "b", "c"].map((tool) =>
+      JSON.stringify({ ...started, detail: { ...started?.detail, server: "depot", tool } }),
+    );
+    expect(await running.triage.invoke(anSqsEvent([...bodies, first, second]))).toEqual({ batchItemFailures: [] });
+    expect(await running.triage.invoke(anSqsEvent([...bodies, third, "no event"]))).toEqual({
+      batchItemFailures: [{ itemIdentifier: `message-${bodies.length + 1}` }],
+    });
+    expect(metricsOf(running.triage).IncidentsOpened).toBeGreaterThan(0);
+    expect(services.published.map((event) => event["detail-type"])).toContain("incidents.advanced");
+
+    await running.respond.invoke(wokenBy("incidents.advanced"));
+    expect(hook.deliveries().map(({ type }) => type)).toContain("incident.opened");
+    expect(new Set(services.told.map(({ to }) => to))).toEqual(new Set(["on-call@example.com", topic]));
+    expect(services.published.map((event) => event["detail-type"])).toEqual(
+      expect.arrayContaining(["incident.opened", "incident.alerted", "runbook.missing"]),
+    );
+
+    const live = (await askIncidents("GET", "/v1/incidents", { status: "live" })).body.incidents;
+    incident = idOf(live, { server: "payments", signal: "availability" });
+    other = idOf(live, { server: "depot", tool: "" });
+    for (const command of [{ type: "acknowledge" }, { type: "mitigate" }])
+      expect(await askIncidents("POST", `/v1/incidents/${incident}/commands`, {}, command)).toMatchObject({
+        status: 200,
+        body: { names: expect.objectContaining({}) },
+      });
+    expect(await askIncidents("POST", `/v1/incidents/${incident}/commands`, {}, { type: "close" })).toMatchObject({
+      status: 409,
+    });
+    const events = await askIncidents("GET", `/v1/incidents/${incident}/events`);
+    expect(Object.values(events.body.names)).toContain(caller.userArn);
+    const acknowledged = events.body.events.find(({ type }: { type: string }) => type === "incident.acknowledged");
+    expect(await ask("GET", `/v1/records/${acknowledged.record}`)).toMatchObject({
+      body: { action: "incident.acknowledge", principal: { ref: acknowledged.by } },
+    });
+  });
+
+  test("a postmortem quotes records with their receipts, becomes a ticket, and is edited", async () => {
+    // Windows of gates are minutes long: here they are over.
+    vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", await dynamoDbEndpoint());
+    for (const [name, value] of Object.entries({
+      REGION: "us-east-1",
+      ACCESS_KEY_ID: "local",
+      SECRET_ACCESS_KEY: "local",
+    }))
+      vi.stubEnv(`AWS_${name}`, value);
+    const projections = dynamoProjections(dynamo(), tableName("State"));
+    for (const _ of ["first", "second"]) {
+      const { body } = await askIncidents("GET", `/v1/incidents/${incident}`);
+      const { checks, playbook } = body.incident;
+      const to = checks.from + windowMs(playbook.verificationTarget);
+      const command = { type: "check", from: checks.from, to, result: "pass", measured: [] } as const;
+      await runCommand(projections, { incident, command, nowMs: Date.now() });
+    }
+    expect(await askIncidents("POST", `/v1/incidents/${incident}/commands`, {}, { type: "resolve" })).toMatchObject({
+      body: { incident: { status: "resolved" } },
+    });
+
+    // What people did is in the log before the postmortem is drafted.
+    await running.sequence.invoke(aStreamEvent(await stored()));
+    await running.sign.invoke(wokenBy("log.sequenced"));
+    await running.follow.invoke(wokenBy("log.advanced"));
+    await running.respond.invoke(wokenBy("incidents.advanced"));
+    await running.respond.invoke(wokenBy("incidents.advanced"));
+    const { body } = await askIncidents("GET", `/v1/postmortems/${incident}`);
+    expect(body.postmortem.evidence.length).toBeGreaterThan(3);
+    expect(body.postmortem.evidence.filter(({ receipt }: { receipt?: string }) => receipt === undefined)).toEqual([]);
+    expect(body.postmortem.contractTests).toMatchObject([{ tool: "echo" }]);
+    expect(issues.issues()).toMatchObject([{ title: expect.stringContaining("payments") }]);
+
+    const edit = { rootCause: "A migration held a lock." };
+    expect(await askIncidents("POST", `/v1/postmortems/${incident}/edits`, {}, edit)).toMatchObject({
+      body: { postmortem: { revision: 2 } },
+    });
+    expect(await askIncidents("GET", `/v1/postmortems/${incident}/revisions/1`)).toMatchObject({ status: 200 });
+    expect((await askIncidents("GET", `/v1/postmortems/${incident}/markdown`)).body).toContain("a lock");
+  });
+
+  test("what is refused for good is kept, and sent again by hand", async () => {
+    hook.answerWith({ status: 410, body: "gone" });
+    expect(await askIncidents("POST", `/v1/incidents/${other}/commands`, {}, { type: "acknowledge" })).toMatchObject({
+      status: 200,
+    });
+    await running.respond.invoke(wokenBy("incidents.advanced"));
+    hook.answerWith();
+    const { body } = await askIncidents("GET", "/v1/incidents/undelivered");
+    expect(body.undelivered.length).toBeGreaterThan(0);
+    const retried = await askIncidents("POST", "/v1/incidents/undelivered/retry", {}, {});
+    expect(retried.body).toEqual({ retried: body.undelivered.length });
+    await running.respond.invoke(wokenBy("incidents.advanced"));
+    expect(hook.deliveries().at(-1)?.type).toBe("incident.acknowledged");
+    expect(metricsOf(running.respond)).toMatchObject({ NoticesGivenUp: 1 });
+    expect(await askIncidents("DELETE", "/v1/response/Destination/hook")).toMatchObject({ status: 200 });
+  });
+
   test("sequence stands still at what is no batch, and says so", async () => {
     const dynamodb = { SequenceNumber: "7", NewImage: { pk: { S: "by hand" } } };
     const answer = await running.sequence.invoke({ Records: [{ eventName: "INSERT", dynamodb }] });
@@ -318,12 +481,15 @@ describe.runIf(there)("functions as they are deployed", () => {
     );
     const granted = grants(evaluation)
       .filter(
-        ({ role, action }) => !role.startsWith("Release") && /^(dynamodb|events|secretsmanager|s3|kms):/.test(action),
+        ({ role, action }) =>
+          !role.startsWith("Release") && /^(dynamodb|events|secretsmanager|s3|kms|ses|sns):/.test(action),
       )
       // Lambda itself reads the stream, in the function's name.
       .filter(({ action, resource }) => !resource.includes("/stream/") && action !== "dynamodb:ListStreams")
       // Whoever comes after one that was killed reads what that one staged.
       .filter(({ action, resource }) => !(action === "s3:GetObject" && resource.endsWith("/log/staged/*")))
+      // Who drafts a postmortem before there is a checkpoint is told that there is none.
+      .filter(({ role, action }) => !(role === "RespondRole" && action === "s3:ListBucket"))
       .filter(({ role }) => role.endsWith("Role"))
       .map(({ role, action, resource }) => `${nameOf(role.replace("Role", "").toLowerCase())} ${action} ${resource}`);
     expect(granted.filter((grant) => !used.some((one) => matches(grant, one)))).toEqual([]);
@@ -349,7 +515,7 @@ describe.runIf(there)("functions as they are deployed", () => {
         ({ namespace, metricName }) =>
           !namespace.startsWith("AWS/") && !["IngestFault", "IngestRetry", "SequenceRetry"].includes(metricName),
       );
-    expect(alarms.length).toBe(11);
+    expect(alarms.length).toBe(15);
     for (const { namespace, dimensions, metricName } of alarms) {
       const wanted = Object.entries(dimensions).map(([name, value]) => `${name}=${value}`);
       expect(said).toContain([namespace, metricName, ...wanted.sort()].join(" "));
@@ -377,15 +543,18 @@ describe.runIf(there)("functions as they are deployed", () => {
   }
 
   const caller = { accountId: "111122223333", userArn: "arn:aws:iam::111122223333:user/ada" };
+  const askIncidents = (method: string, path: string, query = {}, sent?: object): ReturnType<typeof ask> =>
+    ask(method, path, query, sent, { iam: caller }, "incidents");
   async function ask(
     method: string,
     path: string,
     query: { readonly [name: string]: string } = {},
     sent?: object,
     authorizer: object = { iam: caller },
+    whom: "api" | "incidents" = "api",
     // biome-ignore lint/suspicious/noExplicitAny: an answer of the API, whose shape each test says
   ): Promise<{ status: number; body: any }> {
-    const { statusCode, body, isBase64Encoded } = (await running.api.invoke({
+    const { statusCode, body, isBase64Encoded } = (await running[whom].invoke({
       version: "2.0",
       routeKey: "$default",
       rawPath: path,
@@ -419,6 +588,8 @@ async function startFunction(
     env: {
       ...fn?.inputs.environment.variables,
       ...awsEnvironment({ dynamoDb: aws.endpoint, services: aws.endpoint, s3: aws.endpoint }),
+      AWS_ENDPOINT_URL_SESV2: aws.endpoint,
+      AWS_ENDPOINT_URL_SNS: aws.endpoint,
       AWS_LAMBDA_FUNCTION_NAME: fn?.inputs.name,
     },
     execArgv: [],

@@ -36,13 +36,15 @@ describe("the configuration of a stage", () => {
       TOOLTRAIL_LOG_DOMAIN: "https://log.example.com",
       TOOLTRAIL_LOG_CERTIFICATE: "arn:aws:acm:eu-central-1:111122223333:certificate/c",
       TOOLTRAIL_LOG_LOCK_DAYS: "long",
+      TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: "ops@example.com",
+      TOOLTRAIL_RESPONSE_TOPICS: "pages",
     };
     expect(() => stageConfig("Production", env)).toThrow(
       new RegExp(
         [
           ...["--stage", "JWT_ISSUER", "JWT_AUDIENCE", "OPERATOR_SCOPE", "ALARM_EMAIL", "RELEASE", "LOG_LEVEL"],
           ...["LOG_ORIGIN", "LOG_KEY", "FORMER_KEY_UNTIL", "WITNESS_POLICY", "LOG_PUBLIC", "LOG_DOMAIN", "CERTIFICATE"],
-          "LOCK_DAYS",
+          ...["LOCK_DAYS", "EMAIL_IDENTITY", "RESPONSE_TOPICS"],
         ].join("[^]*"),
       ),
     );
@@ -73,6 +75,23 @@ describe("the configuration of a stage", () => {
     });
     expect(stageConfig("staging", {}).log.lockDays).toBeUndefined();
     expect(() => stageConfig("production", { TOOLTRAIL_LOG_LOCK_DAYS: "0" })).toThrow("a day at least");
+  });
+
+  test("lets nobody be told by email or in a topic unless it says whose", () => {
+    expect(stageConfig("production", {}).response).toEqual({ emailIdentityArn: undefined, topicArns: [] });
+    const email = "arn:aws:ses:eu-central-1:111122223333:identity/example.com";
+    const topics = ["pages", "tickets"].map((name) => `arn:aws:sns:eu-central-1:111122223333:${name}`);
+    const env = { TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: email, TOOLTRAIL_RESPONSE_TOPICS: topics.join(",") };
+    expect(stageConfig("production", env).response).toEqual({ emailIdentityArn: email, topicArns: topics });
+  });
+
+  test.each([
+    { TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: "arn:aws:ses:eu-central-1:111122223333:identity/*" },
+    { TOOLTRAIL_RESPONSE_TOPICS: "arn:aws:sns:eu-central-1:111122223333:*" },
+    { TOOLTRAIL_RESPONSE_TOPICS: "arn:aws:sns:eu-central-1:111122223333:pages.fifo" },
+    { TOOLTRAIL_RESPONSE_TOPICS: Array(21).fill("arn:aws:sns:eu-central-1:111122223333:pages").join(",") },
+  ])("does not let somebody be told by more than it can name ($#)", (env) => {
+    expect(() => stageConfig("production", env)).toThrow(Object.keys(env)[0]);
   });
 
   test("a second key says how long the first signs beside it", () => {

@@ -51,9 +51,34 @@ export async function policed(
     response.writeHead(answer.status, given).end(Buffer.from(await answer.arrayBuffer()));
   }
 
+  /** SES and SNS, which name their operation in no header. */
+  async function toTell(
+    asked: Request,
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Buffer<ArrayBuffer>,
+  ): Promise<void> {
+    if (isRefused(asked)) {
+      denied.push(asked);
+      response.writeHead(403, { "x-amzn-errortype": "AccessDeniedException" }).end("{}");
+      return;
+    }
+    allowed.push(asked);
+    const headers = { "content-type": String(request.headers["content-type"]) };
+    const answer = await fetch(`${behind.services}${request.url}`, { method: "POST", headers, body });
+    response
+      .writeHead(answer.status, { "content-type": String(answer.headers.get("content-type")) })
+      .end(await answer.text());
+  }
+
   const server = createServer(async (request, response) => {
     const body = await buffer(request);
-    if (request.headers["x-amz-target"] === undefined) return toS3(request, response, Buffer.from(body));
+    if (request.headers["x-amz-target"] === undefined) {
+      const told = askedToTell(request, body.toString("utf8"));
+      return told === undefined
+        ? toS3(request, response, Buffer.from(body))
+        : toTell(told, request, response, Buffer.from(body));
+    }
     const target = String(request.headers["x-amz-target"]);
     const asked = askedFor(evaluation, target, JSON.parse(body.toString("utf8")));
     const refused = asked.filter(isRefused);
@@ -76,6 +101,18 @@ export async function policed(
     response.writeHead(answer.status, { "content-type": json }).end(await answer.text());
   });
   return { ...(await listening(server)), allowed, denied };
+}
+
+/** An email is sent in the name of its sender's domain, which is the identity that our stages name. */
+function askedToTell({ url, headers }: IncomingMessage, body: string): Request | undefined {
+  if (url === "/v2/email/outbound-emails") {
+    const domain = String(JSON.parse(body).FromEmailAddress).split("@").at(-1);
+    const resource = `arn:aws:ses:eu-central-1:111122223333:identity/${domain}`;
+    return { action: "ses:SendEmail", resource, context: {} };
+  }
+  if (!headers["content-type"]?.startsWith("application/x-www-form-urlencoded")) return undefined;
+  const form = new URLSearchParams(body);
+  return { action: `sns:${form.get("Action")}`, resource: form.get("TopicArn") ?? "", context: {} };
 }
 
 /** S3 is asked by method, path and headers, the bucket first in the path. */

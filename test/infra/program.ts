@@ -298,11 +298,11 @@ async function buildFunction({ functionID, handler, properties }: BuildInput) {
       target: "es2024",
       keepNames: true,
       mainFields: ["module", "main"],
-      external: ["sharp", "pg-native"],
       minify: properties.minify ?? false,
       banner: { js: requireBanner },
       logLevel: "silent",
       ...properties.esbuild,
+      external: ["sharp", "pg-native", ...(properties.esbuild?.external ?? [])],
     });
   } else await writeFile(outfile, "");
   return { handler: `bundle${handler.slice(handler.lastIndexOf("."))}`, out, errors: [], sourcemaps: [] };

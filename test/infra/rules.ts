@@ -47,10 +47,10 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
         .map((closed) => `${name} does not refuse ${closed}`);
     }),
 
-  "the ledger takes appends from ingest and api alone, and no other role may": (evaluation) =>
+  "the ledger takes appends from ingest, api and incidents alone, and no other role may": (evaluation) =>
     ledgers(evaluation).flatMap(({ name, arn }) => {
       const append: Request = { action: "dynamodb:PutItem", resource: arn, context: {} };
-      const appends = isRoleOf(evaluation, "ingest", "api");
+      const appends = isRoleOf(evaluation, "ingest", "api", "incidents");
       return [
         ...refusals(evaluation, append, appends).map((wrong) => `${name} ${wrong}`),
         ...ofType(evaluation, "aws:iam/role:Role")
@@ -339,6 +339,19 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       )
       .map(({ metric }) => metric),
 
+  "what a rule can put nowhere rings": (evaluation) =>
+    targetsOf(evaluation, "sqs")
+      .filter(
+        ({ inputs: target }) =>
+          !alarmsOf(evaluation).some(
+            ({ inputs }) =>
+              inputs.metricName === "InvocationsFailedToBeSentToDlq" &&
+              inputs.threshold === 0 &&
+              inputs.dimensions?.RuleName === target.rule,
+          ),
+      )
+      .map(({ name }) => name),
+
   "one message that fails again and again rings": (evaluation) =>
     mappings(evaluation).flatMap(({ queue }) =>
       alarmsOf(evaluation)
@@ -424,6 +437,26 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       .map(({ name }) => `${name} goes with its stage`),
   ],
 
+  "a secret is read by those whom it is for": (evaluation) =>
+    ofType(evaluation, "aws:secretsmanager/secret:Secret").flatMap(({ name, arn, inputs }) => {
+      const read: Request = { action: "secretsmanager:GetSecretValue", resource: arn, context: {} };
+      const readers = isRoleOf(evaluation, ...(secretsOf[inputs.name.split("/").at(-1)] ?? []));
+      return ofType(evaluation, "aws:iam/role:Role")
+        .filter((role) => allows(evaluation, role.name, read) !== readers(role.arn))
+        .map((role) => `${role.name} ${readers(role.arn) ? "may not" : "may"} read ${name}`);
+    }),
+
+  "nobody is told anything by email or in a topic but by respond": (evaluation) =>
+    grants(evaluation)
+      .filter(({ action }) => /^(\*|ses:|sns:)/i.test(action))
+      .filter(
+        ({ role }) =>
+          !ofType(evaluation, "aws:iam/role:Role").some(
+            ({ name, arn }) => name === role && isRoleOf(evaluation, "respond")(arn),
+          ),
+      )
+      .map(({ role, action }) => `${role} may ${action}`),
+
   "every route wants an identity": (evaluation) => [
     ...ofType(evaluation, "aws:apigatewayv2/route:Route")
       .filter(
@@ -459,6 +492,7 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
     const integrations = ofType(evaluation, "aws:apigatewayv2/integration:Integration");
     return functions(evaluation).flatMap(({ arn, inputs }) => {
       const { name } = inputs;
+      const { variables } = inputs.environment;
       const isApi = integrations.some((one) => String(one.inputs.integrationUri).startsWith(arn));
       const group = ofType(evaluation, "aws:codedeploy/deploymentGroup:DeploymentGroup").find(({ inputs }) =>
         name.endsWith(`-${inputs.deploymentGroupName}`),
@@ -470,9 +504,13 @@ export const rules: { readonly [what: string]: (evaluation: Evaluation) => strin
       // Of these, Lambda's own say nothing of a version that answers, and answers wrongly.
       const wanted = [
         ...lambdaAlarms(inputs),
-        ...(mappings(evaluation).some(({ queue, fn }) => queue !== undefined && fn?.arn === arn) ? ownAlarms : []),
+        ...(mappings(evaluation).some(({ queue, fn }) => queue !== undefined && fn?.arn === arn) &&
+        variables.TOOLTRAIL_KEYS_SECRET
+          ? ownAlarms
+          : []),
+        ...(variables.TOOLTRAIL_RESPONSE_SECRET ? ["NoticesGivenUp"] : []),
         ...(isApi ? ["5xx"] : []),
-        ...(!isApi && inputs.environment.variables.TOOLTRAIL_LOG_BUCKET ? ["LogHalted"] : []),
+        ...(!isApi && variables.TOOLTRAIL_LOG_BUCKET ? ["LogHalted"] : []),
       ];
       return wanted
         .filter((metric) => {
@@ -501,8 +539,20 @@ const readerRoutes = [
   "POST /v1/series",
   "GET /v1/maintenance",
   "GET /metrics",
+  "GET /v1/incidents",
+  "GET /v1/incidents/*",
+  "GET /v1/postmortems/*",
+  "GET /v1/response",
+  "GET /v1/response/*",
+  "GET /v1/runbooks/missing",
 ];
 const isReaders = (routeKey: string): boolean => readerRoutes.some((route) => matches(route, routeKey));
+
+/** Who reads which secret, by what its name ends with. */
+const secretsOf: { readonly [name: string]: readonly string[] } = {
+  keys: ["ingest", "api", "incidents"],
+  response: ["respond"],
+};
 
 /** Everything that makes something else of an item, or nothing. PutItem is what an append is. */
 const ledgerIsClosedTo = [
@@ -526,14 +576,22 @@ interface Known {
   /** By name, sorted. Of any other set CloudWatch has no data. */
   readonly dimensions: string;
   /** Which statistic of a metric tells something. */
-  readonly metrics: { readonly [metric: string]: "Sum" | "Maximum" };
+  readonly metrics: { readonly [metric: string]: "Sum" | "Maximum" | "SampleCount" };
 }
+
+/** A look at incidents that finds nothing to tell is one, too: of this it tells something how often it is said. */
+const counted = ["NoticesDone"];
 
 /** What CloudWatch has, as far as an alarm may look at it. */
 const signals: { readonly [namespace: string]: Known } = {
   tooltrail: {
     dimensions: "service",
-    metrics: Object.fromEntries(ownMetrics.map((metric) => [metric, metric.endsWith("Ms") ? "Maximum" : "Sum"])),
+    metrics: Object.fromEntries(
+      ownMetrics.map((metric) => [
+        metric,
+        counted.includes(metric) ? "SampleCount" : metric.endsWith("Ms") ? "Maximum" : "Sum",
+      ]),
+    ),
   },
   "AWS/ApiGateway": { dimensions: "ApiId", metrics: { "5xx": "Sum" } },
   "AWS/Events": { dimensions: "EventBusName,RuleName", metrics: { InvocationsFailedToBeSentToDlq: "Sum" } },
@@ -558,7 +616,7 @@ const dimensionValues = (evaluation: Evaluation): { readonly [dimension: string]
 const ownAlarms = ["IngestRetry", "IngestFault", "Quarantined", "IntegrityConflict"];
 
 /** Of which none is what rings. */
-const mustHappen = ["CheckpointsPublished", "SlosEvaluated"];
+const mustHappen = ["CheckpointsPublished", "SlosEvaluated", "NoticesDone"];
 /** Said on the quietest day. */
 const mustSpeak = [...mustHappen, "FollowerLagMs"];
 
@@ -578,8 +636,11 @@ const mustRing = [
   { namespace: "tooltrail", metric: "EmitterGaps", above: 0, minutes: 1 },
   { namespace: "tooltrail", metric: "CheckpointsPublished", above: 1, minutes: 20 },
   { namespace: "tooltrail", metric: "SlosEvaluated", above: 1, minutes: 5 },
+  { namespace: "tooltrail", metric: "NoticesDone", above: 1, minutes: 5 },
+  { namespace: "tooltrail", metric: "NoticesFailed", above: 0, minutes: 5 },
+  { namespace: "tooltrail", metric: "NoticesGivenUp", above: 0, minutes: 1 },
+  { namespace: "tooltrail", metric: "EscalationExhausted", above: 0, minutes: 1 },
   { namespace: "AWS/ApiGateway", metric: "5xx", above: 0, minutes: 1 },
-  { namespace: "AWS/Events", metric: "InvocationsFailedToBeSentToDlq", above: 0, minutes: 1 },
 ];
 
 /** Actions that IAM knows no resource for, and why a role has them. */

@@ -86,10 +86,13 @@ describe("release", () => {
       "api",
       "evaluate",
       "follow",
+      "incidents",
       "ingest",
       "reconcile",
+      "respond",
       "sequence",
       "sign",
+      "triage",
       "watch",
     ]);
     expect(created[0]?.[created[0].indexOf("--application-name") + 1]).toBe("tooltrail");
@@ -140,9 +143,9 @@ describe("release", () => {
     });
     expect(code).toBe(0);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
-    expect(moved).toHaveLength(8);
+    expect(moved).toHaveLength(11);
     expect(moved[0]).toContain('--name live --function-version 9 --routing-config {"AdditionalVersionWeights":{}}');
-    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(8).fill("list-deployments"));
+    expect(of("deploy").map(({ args }) => args[1])).toEqual(Array(11).fill("list-deployments"));
   });
 
   // As CodeDeploy leaves an alias during a canary: the former version, and a weight for the new one.
@@ -172,7 +175,7 @@ describe("release", () => {
     for (const { args } of of("deploy stop-deployment"))
       expect(args.join(" ")).toMatch(/d-7 --no-auto-rollback-enabled/);
     const moved = of("lambda update-alias").map(({ args }) => args.join(" "));
-    expect(moved).toHaveLength(8);
+    expect(moved).toHaveLength(11);
     for (const one of moved)
       expect(one).toContain('--function-version 10 --routing-config {"AdditionalVersionWeights":{}}');
     const steps = asked.map(({ args }) => args[1]);
@@ -184,7 +187,7 @@ describe("release", () => {
       ...canary,
       "deploy list-deployments": [{ deployments: [] }],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([0, 8]);
+    expect([code, of("lambda update-alias").length]).toEqual([0, 11]);
   });
 
   test("a deployment that ends while it is stopped is stopped", async () => {
@@ -193,7 +196,7 @@ describe("release", () => {
       "deploy stop-deployment": ["DeploymentAlreadyCompletedException"],
       "deploy get-deployment": [inStatus("Succeeded")],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([0, 8]);
+    expect([code, of("lambda update-alias").length]).toEqual([0, 11]);
   });
 
   test("moves the calls even where CodeDeploy cannot be stopped, and says so", async () => {
@@ -202,7 +205,7 @@ describe("release", () => {
       "deploy stop-deployment": ["AccessDenied"],
       "deploy get-deployment": [inStatus("InProgress")],
     });
-    expect([code, of("lambda update-alias").length]).toEqual([2, 8]);
+    expect([code, of("lambda update-alias").length]).toEqual([2, 11]);
     expect(said).toContain("tooltrail: aws deploy stop-deployment: AccessDenied");
   });
 
@@ -234,22 +237,36 @@ describe("release", () => {
 });
 
 describe("redrive", () => {
-  const queues = { "sqs get-queue-url": [{ QueueUrl: "https://sqs/bus-dead" }, { QueueUrl: "https://sqs/ingest" }] };
+  const urlOf = (name: string) => ({ QueueUrl: `https://sqs/${name}` });
+  const queues = { "sqs get-queue-url": ["bus-dead", "ingest", "triage-bus-dead", "triage"].map(urlOf) };
   const message = (id: string) => ({ MessageId: id, ReceiptHandle: `r-${id}`, Body: `{"id":"${id}"}` });
 
-  test("sends each message, and deletes it only then", async () => {
-    const { code, said, asked } = await run("redrive", ["--stage", "production"], {
+  test("sends each message of each rule to the queue it was for, and deletes it only then", async () => {
+    const { code, said, asked, of } = await run("redrive", ["--stage", "production"], {
       ...queues,
-      "sqs receive-message": [{ Messages: [message("a"), message("b")] }, { Messages: [message("c")] }, null],
+      "sqs receive-message": [
+        { Messages: [message("a"), message("b")] },
+        { Messages: [message("c")] },
+        null,
+        { Messages: [message("d")] },
+        null,
+      ],
       "sqs send-message": [{}],
       "sqs delete-message": [null],
     });
-    expect([code, said]).toEqual([0, "3 messages moved.\n"]);
+    expect([code, said]).toEqual([0, "tooltrail-ingest: 3 messages moved.\ntooltrail-triage: 1 messages moved.\n"]);
+    const named = of("sqs get-queue-url").map(({ args }) => args[args.indexOf("--queue-name") + 1]);
+    expect(named).toEqual(["tooltrail-bus-dead", "tooltrail-ingest", "tooltrail-triage-bus-dead", "tooltrail-triage"]);
     const steps = asked.filter(({ args }) => /send|delete/.test(args[1] ?? ""));
     expect(steps.map(({ args, input }) => input?.MessageBody ?? args[args.indexOf("--receipt-handle") + 1])).toEqual(
-      ["a", "b", "c"].flatMap((id) => [`{"id":"${id}"}`, `r-${id}`]),
+      ["a", "b", "c", "d"].flatMap((id) => [`{"id":"${id}"}`, `r-${id}`]),
     );
-    expect(steps[0]?.input?.QueueUrl).toBe("https://sqs/ingest");
+    expect(of("sqs send-message").map(({ input }) => input?.QueueUrl)).toEqual(
+      ["ingest", "ingest", "ingest", "triage"].map((name) => `https://sqs/${name}`),
+    );
+    expect(of("sqs delete-message").map(({ args }) => args[args.indexOf("--queue-url") + 1])).toEqual(
+      ["bus-dead", "bus-dead", "bus-dead", "triage-bus-dead"].map((name) => `https://sqs/${name}`),
+    );
   });
 
   test("deletes nothing that was not sent", async () => {
@@ -259,6 +276,6 @@ describe("redrive", () => {
       "sqs send-message": ["AccessDenied"],
     });
     expect([code, of("sqs delete-message")]).toEqual([2, []]);
-    expect(said).toBe("0 messages moved.\ntooltrail: aws sqs send-message: AccessDenied\n");
+    expect(said).toBe("tooltrail-ingest: 0 messages moved.\ntooltrail: aws sqs send-message: AccessDenied\n");
   });
 });

@@ -1,11 +1,13 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createApi as createApp } from "@tooltrail/api";
+import { createIncidentsApi } from "@tooltrail/api/incidents";
 import { keyType, ledgerTable, permissions, stateTable } from "@tooltrail/aws/tables";
+import { alertingTypes } from "@tooltrail/core/incidents/alert";
 import { beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../support/requirements.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
-import { allPolicies, ofType } from "./policies.ts";
+import { allPolicies, functions, grants, ofType } from "./policies.ts";
 import { rules } from "./rules.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -33,6 +35,15 @@ const stages = [
       TOOLTRAIL_LOG_ORIGIN: "log.example.com/audit",
     },
   },
+  {
+    called: "production that tells by email and in topics",
+    stage: "production",
+    env: {
+      TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: "arn:aws:ses:eu-central-1:111122223333:identity/example.com",
+      TOOLTRAIL_RESPONSE_TOPICS:
+        "arn:aws:sns:eu-central-1:111122223333:pages,arn:aws:sns:eu-central-1:111122223333:tickets",
+    },
+  },
   { called: "another stage", stage: "staging", env: {} },
 ];
 
@@ -46,13 +57,14 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
 
   test("has what the rules look at", () => {
     const count = (type: string): number => ofType(evaluation, type).length;
-    expect(count("aws:lambda/function:Function")).toBe(8);
-    expect(count("aws:lambda/eventSourceMapping:EventSourceMapping")).toBe(3);
-    expect(count("aws:sqs/queue:Queue")).toBe(3);
+    expect(count("aws:lambda/function:Function")).toBe(11);
+    expect(count("aws:lambda/eventSourceMapping:EventSourceMapping")).toBe(4);
+    expect(count("aws:sqs/queue:Queue")).toBe(6);
     expect(count("aws:dynamodb/table:Table")).toBe(2);
-    expect(count("aws:iam/role:Role")).toBe(9);
-    expect(count("aws:apigatewayv2/route:Route")).toBe(20);
-    expect(count("aws:cloudwatch/eventTarget:EventTarget")).toBe(8);
+    expect(count("aws:secretsmanager/secret:Secret")).toBe(2);
+    expect(count("aws:iam/role:Role")).toBe(12);
+    expect(count("aws:apigatewayv2/route:Route")).toBe(35);
+    expect(count("aws:cloudwatch/eventTarget:EventTarget")).toBe(11);
     expect(count("aws:s3/bucket:Bucket")).toBe(1);
     expect(count("aws:cloudfront/distribution:Distribution")).toBe(1);
     expect(count("aws:kms/key:Key")).toBe("TOOLTRAIL_LOG_KEY" in env ? 3 : 1);
@@ -116,7 +128,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     },
   );
 
-  test("ingest hears everything on the bus but the pipeline; sign, follow and evaluate hear what is for them", () => {
+  test("ingest hears everything on the bus but the pipeline; who listens to the pipeline hears what is for them", () => {
     const heard = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
       .filter(({ inputs }) => inputs.eventPattern !== undefined)
       .map(({ inputs }) => [inputs.name.split("-").at(-1), JSON.parse(inputs.eventPattern)]);
@@ -126,10 +138,12 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
       sign: { source: pipeline, "detail-type": ["log.sequenced"] },
       follow: { source: pipeline, "detail-type": ["log.advanced"] },
       evaluate: { source: pipeline, "detail-type": ["counters.advanced"] },
+      triage: { source: pipeline, "detail-type": [...alertingTypes] },
+      respond: { source: pipeline, "detail-type": ["incidents.advanced"] },
     });
   });
 
-  test("sign, follow, evaluate and reconcile are called by the clock, too", () => {
+  test("sign, follow, evaluate, respond and reconcile are called by the clock, too", () => {
     const clocks = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
       .filter(({ inputs }) => inputs.scheduleExpression !== undefined)
       .map(({ inputs }) => [inputs.name.split("-").at(-2), inputs.scheduleExpression, inputs.eventBusName]);
@@ -137,6 +151,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
       ["evaluate", "rate(1 minute)", undefined],
       ["follow", "rate(1 minute)", undefined],
       ["reconcile", "rate(1 hour)", undefined],
+      ["respond", "rate(1 minute)", undefined],
       ["sign", "rate(1 minute)", undefined],
     ]);
   });
@@ -160,11 +175,38 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     });
   });
 
-  test("sign, follow and evaluate run once at a time", () => {
+  test("a hundred alerts come at once, to two that triage", () => {
+    const feeds = ofType(evaluation, "aws:lambda/eventSourceMapping:EventSourceMapping")
+      .map(({ inputs }) => inputs)
+      .filter(({ eventSourceArn }) => eventSourceArn.includes(":sqs:"))
+      .map(({ functionName, batchSize, maximumBatchingWindowInSeconds: window, scalingConfig }) => [
+        functionName.split(":").at(-2).split("-").at(-1),
+        { batchSize, window, atOnce: scalingConfig.maximumConcurrency },
+      ]);
+    expect(Object.fromEntries(feeds)).toEqual({
+      ingest: { batchSize: 25, window: 1, atOnce: 20 },
+      triage: { batchSize: 100, window: 1, atOnce: 2 },
+    });
+  });
+
+  test("emails and messages are allowed where the stage names from whom and where to, and nowhere else", () => {
+    const { TOOLTRAIL_RESPONSE_EMAIL_IDENTITY: identity, TOOLTRAIL_RESPONSE_TOPICS: topics } = env as {
+      readonly [name: string]: string | undefined;
+    };
+    const allowed = grants(evaluation)
+      .filter(({ action }) => /^(ses|sns):/.test(action))
+      .map(({ role, action, resource }) => [role, action, resource]);
+    expect(allowed).toEqual([
+      ...(identity === undefined ? [] : [["RespondRole", "ses:SendEmail", identity]]),
+      ...(topics?.split(",") ?? []).map((topic) => ["RespondRole", "sns:Publish", topic]),
+    ]);
+  });
+
+  test("sign, follow, evaluate and respond run once at a time", () => {
     const reserved = ofType(evaluation, "aws:lambda/function:Function")
       .filter(({ inputs }) => inputs.reservedConcurrentExecutions === 1)
       .map(({ inputs }) => inputs.name.split("-").at(-1));
-    expect(reserved.sort()).toEqual(["evaluate", "follow", "sign"]);
+    expect(reserved.sort()).toEqual(["evaluate", "follow", "respond", "sign"]);
   });
 
   test("the log is called by its name, and signed by the last key, with the one before it for a stated time", () => {
@@ -174,7 +216,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     const rotated = "TOOLTRAIL_LOG_KEY" in env;
     const keys = rotated ? `${key(3)},${key(2)}@2027-01-31T00:00:00Z` : key(1);
     const origin = `tooltrail.aws/111122223333/eu-central-1/${stage === "production" ? "tooltrail" : `tooltrail-${stage}`}`;
-    expect(told.flatMap(({ TOOLTRAIL_LOG_KEYS: one }) => one ?? [])).toEqual(Array(5).fill(keys));
+    expect(told.flatMap(({ TOOLTRAIL_LOG_KEYS: one }) => one ?? [])).toEqual(Array(6).fill(keys));
     expect(new Set(told.flatMap(({ TOOLTRAIL_LOG_ORIGIN: one }) => one ?? []))).toEqual(
       new Set([rotated ? "log.example.com/audit" : origin]),
     );
@@ -192,24 +234,24 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     expect(bucket?.inputs.forceDestroy).toBe(stage !== "production");
   });
 
-  test("the API has the routes that the app answers", () => {
+  test("the API has the routes that the apps answer, each to the function that it is in", () => {
     const unused = () => {
       throw new Error("not asked");
     };
-    const app = createApp({
-      ports: unused,
-      log: unused,
-      projections: unused,
-      audit: unused,
-      callerOf: unused,
-      onError: unused,
+    const ports = { ports: unused, projections: unused, audit: unused, callerOf: unused, onError: unused };
+    const apps = { api: createApp({ ...ports, log: unused }), incidents: createIncidentsApi(ports) };
+    const answered = Object.entries(apps).flatMap(([name, { routes }]) =>
+      routes.map(({ method, path }) => `${name} ${method} ${path.replace(/:(\w+)/g, "{$1}")}`),
+    );
+    const integrations = ofType(evaluation, "aws:apigatewayv2/integration:Integration");
+    const routed = ofType(evaluation, "aws:apigatewayv2/route:Route").map(({ inputs: { routeKey, target } }) => {
+      const uri = integrations.find(({ name }) => target === `integrations/${name}-id`)?.inputs.integrationUri;
+      return `${functions(evaluation)
+        .find(({ arn }) => uri === `${arn}:live`)
+        ?.inputs.name.split("-")
+        .at(-1)} ${routeKey}`;
     });
-    const answered = app.routes.map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
-    expect(
-      ofType(evaluation, "aws:apigatewayv2/route:Route")
-        .map(({ inputs }) => inputs.routeKey)
-        .sort(),
-    ).toEqual(answered.sort());
+    expect(routed.sort()).toEqual(answered.sort());
   });
 
   test("who may query is who the stage says", () => {
@@ -229,11 +271,16 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
       expect(scoped.map(({ inputs }) => inputs.routeKey).sort()).toEqual([
         "DELETE /v1/maintenance/{id}",
         "DELETE /v1/quarantine/{id}",
+        "DELETE /v1/response/{kind}/{name}",
         "DELETE /v1/slos/{name}",
         "GET /v1/quarantine",
+        "POST /v1/incidents/undelivered/retry",
+        "POST /v1/incidents/{id}/commands",
         "POST /v1/maintenance",
+        "POST /v1/postmortems/{id}/edits",
         "POST /v1/projections/{name}/rebuild",
         "POST /v1/quarantine/{id}/replay",
+        "POST /v1/response",
         "POST /v1/slos",
       ]);
       for (const { inputs } of scoped) expect(inputs.authorizationScopes).toEqual(["tooltrail/operate"]);
@@ -253,7 +300,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
   test("in production an alias stays until a release moves it", () => {
     const ignored = ofType(evaluation, "aws:lambda/alias:Alias").map(({ options }) => options.ignoreChanges);
     const expected = stage === "production" ? ["functionVersion", "routingConfig"] : [];
-    expect(ignored).toEqual(Array(8).fill(expected));
+    expect(ignored).toEqual(Array(11).fill(expected));
   });
 
   test("alarms reach a mailbox where the stage names one", () => {
@@ -286,6 +333,7 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
       "logSite",
       "logUrl",
       "readerPolicyArn",
+      "responseSecret",
     ]);
   });
 });
@@ -314,7 +362,7 @@ test("the rule that the README gives takes pages, and nothing else of what the p
   expect(new Set(taken.map(({ detail }) => detail.severity))).toEqual(new Set(["page"]));
   expect(taken.map((event) => event["detail-type"]).sort()).toEqual(
     said
-      .filter((event) => event.detail.severity === "page")
+      .filter((event) => event.detail.severity === "page" && alertingTypes.includes(event["detail-type"]))
       .map((event) => event["detail-type"])
       .sort(),
   );

@@ -28,6 +28,15 @@ const ofBudgets: readonly Kept[] = [
   { key: rowsOf("own-figures"), by: ["evaluate"], action: put },
 ];
 
+const ofIncidents: readonly Kept[] = [
+  ...[put, remove].map((action) => ({
+    key: rowsOf("incidents"),
+    by: ["triage", "respond", "incidents"],
+    action,
+  })),
+  { key: rowsOf("response-documents"), by: ["incidents"], action: put },
+];
+
 /** What must hold of State. Like all rules, they look for resources by type. */
 export const stateRules: { readonly [what: string]: (evaluation: Evaluation) => string[] } = {
   "the head is the sequencer's, and the promise the signer's": (evaluation) => misplaced(evaluation, ofTheLog),
@@ -35,6 +44,9 @@ export const stateRules: { readonly [what: string]: (evaluation: Evaluation) => 
   "what follows the log is the follower's, what is defined the api's, and what is remembered of it the evaluation's": (
     evaluation,
   ) => misplaced(evaluation, ofBudgets),
+
+  "incidents are kept by those who deal with them, and how to respond is said by people": (evaluation) =>
+    misplaced(evaluation, ofIncidents),
 };
 
 function misplaced(evaluation: Evaluation, all: readonly Kept[]): string[] {

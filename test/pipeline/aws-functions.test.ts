@@ -27,7 +27,10 @@ import { seeLog } from "../support/log-reader.ts";
 import { type FaultyWire, faultyWire } from "../support/wire-faults.ts";
 
 const maxBundleBytes = 1_000_000;
-const all = ["ingest", "api", "watch", "sequence", "sign", "follow", "evaluate", "reconcile"] as const;
+const all = [
+  ...(["ingest", "api", "watch", "sequence", "sign", "follow", "evaluate", "reconcile"] as const),
+  ...(["triage", "respond", "incidents"] as const),
+];
 
 /** The functions as Lambda gets them: bundled, each in a bare process, with the events that the services send. */
 describe.runIf(onDynamoDb)("on AWS", () => {
@@ -70,6 +73,7 @@ describe.runIf(onDynamoDb)("on AWS", () => {
       TOOLTRAIL_LOG_BUCKET: bucket.name,
       TOOLTRAIL_LOG_ORIGIN: "example.org/log",
       TOOLTRAIL_LOG_KEYS: kmsKey,
+      TOOLTRAIL_RESPONSE_SECRET: "response",
     };
     log = overS3(bucket);
     ingest = await start("ingest");
@@ -95,9 +99,16 @@ describe.runIf(onDynamoDb)("on AWS", () => {
   const iam: Authorizer = {
     iam: { accountId: "123456789012", userArn: "arn:aws:sts::123456789012:assumed-role/Auditor/ada" },
   };
-  const get = async (path: string, authorizer?: Authorizer): Promise<{ status: number | undefined; body: unknown }> => {
+  const get = (path: string, authorizer?: Authorizer) => ask(api, "GET", path, authorizer);
+  const ask = async (
+    whom: BareFunction,
+    method: "GET" | "POST",
+    path: string,
+    authorizer?: Authorizer,
+    sent?: object,
+  ): Promise<{ status: number | undefined; body: unknown }> => {
     const [rawPath = "", rawQueryString = ""] = path.split("?");
-    const { statusCode, body, headers } = (await api.invoke({
+    const { statusCode, body, headers } = (await whom.invoke({
       version: "2.0",
       routeKey: "$default",
       rawPath,
@@ -106,11 +117,12 @@ describe.runIf(onDynamoDb)("on AWS", () => {
       requestContext: {
         accountId: "123456789012",
         domainName: "example.execute-api.us-east-1.amazonaws.com",
-        http: { method: "GET", path: rawPath, protocol: "HTTP/1.1", sourceIp: "192.0.2.1", userAgent: "curl" },
+        http: { method, path: rawPath, protocol: "HTTP/1.1", sourceIp: "192.0.2.1", userAgent: "curl" },
         requestId: "r",
         stage: "$default",
         ...(authorizer && { authorizer }),
       },
+      ...(sent && { body: JSON.stringify(sent) }),
       isBase64Encoded: false,
     })) as APIGatewayProxyStructuredResultV2;
     const isJson = String(headers?.["content-type"]).startsWith("application/json");
@@ -207,6 +219,38 @@ describe.runIf(onDynamoDb)("on AWS", () => {
     expect(await reconcile?.invoke({})).toMatchObject({ found: 0 });
   });
 
+  test("a budget that burns becomes an incident, which is said on the bus and acknowledged over HTTP", async () => {
+    const [triage, respond, incidents] = await Promise.all(
+      (["triage", "respond", "incidents"] as const).map((name) => start(name)),
+    );
+    if (!triage || !respond || !incidents) throw new Error("three were started");
+    const now = Date.now();
+    const detail = {
+      ...{ slo: "billing-answers", rule: "fast", severity: "page", sli: "availability", at: now, startedAt: now },
+      ...{ server: "billing", burnLong: 20, burnShort: 30, longMinutes: 60, shortMinutes: 5, budgetSpent: 0.1 },
+      burners: { tools: [], versions: [], principals: [] },
+    };
+    const message = JSON.stringify({ source: "tooltrail.pipeline", "detail-type": "slo.burn.started", detail });
+    services.published.length = 0;
+    // Delivered twice, it is one.
+    for (const body of [message, message])
+      expect(await triage.invoke({ Records: [{ messageId: "m", body }] })).toEqual({ batchItemFailures: [] });
+    const { body: page } = await ask(incidents, "GET", "/v1/incidents", iam);
+    const [{ id = "" } = {}, ...others] = (page as { incidents: { id: string }[] }).incidents;
+    expect(others).toEqual([]);
+    const commands = `/v1/incidents/${id}/commands`;
+    expect(await ask(incidents, "POST", commands, iam, { type: "acknowledge" })).toMatchObject({
+      status: 200,
+      body: { incident: { status: "acknowledged" } },
+    });
+    expect(await ask(incidents, "POST", commands, iam, { type: "resolve" })).toMatchObject({ status: 409 });
+    await respond.invoke({ "detail-type": "incidents.advanced" });
+    const said = services.published.filter((event) => event.detail.incident === id);
+    expect(said.map((event) => event["detail-type"])).toEqual(
+      expect.arrayContaining(["incident.opened", "incident.alerted", "incident.acknowledged"]),
+    );
+  });
+
   test("what is no batch holds up what is behind it, and nothing before it", async () => {
     const sequence = await start("sequence");
     const Records = (await streamOf(dynamoDb, tables.ledgerTable)).filter(({ eventName }) => eventName === "INSERT");
@@ -280,6 +324,9 @@ describe.runIf(onDynamoDb)("on AWS", () => {
     ["sign", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_ORIGIN, TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_BUS\./],
     ["follow", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
     ["evaluate", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
+    ["triage", {}, /TOOLTRAIL_STATE_TABLE\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
+    ["respond", {}, /TOOLTRAIL_RESPONSE_SECRET\./],
+    ["incidents", {}, /TOOLTRAIL_LEDGER_TABLE, TOOLTRAIL_STATE_TABLE, TOOLTRAIL_KEYS_SECRET, TOOLTRAIL_BUS/],
     ["reconcile", {}, /TOOLTRAIL_LOG_BUCKET\..* TOOLTRAIL_LOG_KEYS\..* TOOLTRAIL_LEDGER_TABLE\..* TOOLTRAIL_BUS\./],
   ])("%s does not start without its configuration, and names what is missing", async (name, set, message) => {
     await expect(start(name, set)).rejects.toThrow(message);

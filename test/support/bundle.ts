@@ -1,16 +1,17 @@
 import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
+import { bundling as asDeployed } from "../../stacks/bundling.ts";
 
 const root = join(import.meta.dirname, "../..");
 
 /** How a function is bundled for Lambda: one ESM file for Node 24, the AWS clients in it, with the adapters of AWS behind `#ports`. */
 export const bundling = {
+  ...asDeployed,
   bundle: true,
   platform: "node",
   target: "node24",
   format: "esm",
   minify: true,
-  conditions: ["aws"],
   // The clients' ES modules: from their CommonJS nothing can be left out.
   mainFields: ["module", "main"],
   // What is still CommonJS asks for Node's own modules in its own way.

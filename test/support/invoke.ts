@@ -21,7 +21,7 @@ process.on("message", async (event) => {
     logGroupName: "",
     logStreamName: "",
     callbackWaitsForEmptyEventLoop: false,
-    getRemainingTimeInMillis: () => 10_000,
+    getRemainingTimeInMillis: () => 60_000,
   };
   const answer = await handler(event, context).then(
     (value) => ({ value }),

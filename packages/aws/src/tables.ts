@@ -17,10 +17,11 @@ export const keyType = "S";
 
 /**
  * What each function asks of DynamoDB through these adapters, hence what its role may allow, and no more. A transaction needs the permission of
- * each of its writes. On the ledger `Query` is of the index alone. On State the api's `DeleteItem` is of `QUARANTINE` and of definitions, the evaluation's of `P#slo-alerts`.
+ * each of its writes. On the ledger `Query` is of the index alone. On State the api's `DeleteItem` is of `QUARANTINE` and of definitions, the evaluation's of `P#slo-alerts`, that of triage, respond and
+ * incidents of `P#incidents`.
  *
- * `partitions`: what the keys of State begin with that it names (`dynamodb:LeadingKeys`), of rows of projections with their name. Sequencer, signer, follower and evaluation are told apart by nothing
- * else.
+ * `partitions`: what the keys of State begin with that it names (`dynamodb:LeadingKeys`), of rows of projections with their name. Sequencer, signer, follower, evaluation, and who deals with incidents
+ * are told apart by nothing else.
  */
 export const permissions = {
   ingest: { ledger: ["PutItem"], state: ["GetItem", "PutItem"] },
@@ -56,6 +57,39 @@ export const permissions = {
       "P#slo-alerts",
       "P#slo-definitions",
       "QUARANTINE",
+    ],
+  },
+  triage: {
+    ledger: ["BatchGetItem", "Query"],
+    state: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+    partitions: ["CURSOR", "DAYS", "P#counters", "P#incidents", "P#response-documents", "P#slo-definitions"],
+  },
+  respond: {
+    ledger: ["BatchGetItem", "GetItem", "Query"],
+    state: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+    partitions: [
+      "CURSOR",
+      "DAYS",
+      "LEAF",
+      "P#counters",
+      "P#incidents",
+      "P#inventory",
+      "P#response-documents",
+      "P#slo-definitions",
+    ],
+  },
+  incidents: {
+    ledger: ["PutItem"],
+    state: ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query"],
+    partitions: [
+      "CURSOR",
+      "DAYS",
+      "NAME",
+      "P#incidents",
+      "P#inventory",
+      "P#response-documents",
+      "QUARANTINE",
+      "SUBJECT",
     ],
   },
 } as const;
