@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { allowedIn, decide, dueCheck } from "./decide.ts";
+import { allowedIn, allowedNow, decide, dueCheck } from "./decide.ts";
 import { evolve } from "./evolve.ts";
 import {
   type Alert,
@@ -97,6 +97,7 @@ const approve = (action: string): Command => ({ type: "approve", action });
 const reject = (action: string): Command => ({ type: "reject", action, reason: "Too much." });
 const finish = (action: string, isDone = true): Command => ({ type: "finish", action, isDone, detail: "200" });
 const undo = (action: string): Command => ({ type: "undo", action });
+const judge = (result: "pass" | "fail"): Command => ({ type: "judge", result, reason: "Nobody calls it at night." });
 const merge: Command = { type: "merge", into: "inc_2" };
 const cancel: Command = { type: "cancel", reason: "A drill." };
 const postmortem = (revision: number, isComplete: boolean): Command => ({ type: "postmortem", revision, isComplete });
@@ -194,6 +195,7 @@ describe("each status takes what it takes, and nothing else", () => {
     mitigate    -             mitigating    -           mitigating  -         -       -          -
     status      open          acknowledged  mitigating  mitigated   -         -       -          -
     note        open          acknowledged  mitigating  mitigated   resolved  -       -          -
+    judge       -             -             mitigated   mitigated   -         -       -          -
     resolve     -             -             -           resolved    -         -       -          -
     cancel      cancelled     cancelled     -           -           -         -       -          -
     merge       merged        merged        -           -           -         -       -          -
@@ -217,19 +219,20 @@ describe("each status takes what it takes, and nothing else", () => {
     row.map((becomes, i) => ({ command: command as CommandType, status: columns[i] as Status, becomes })),
   );
 
-  /** An incident in each status, with a1 that waits for approval and a2 that was started. */
+  /** An incident in each status, with a1 that waits for approval, a2 that was started, and where there are checks three that told nothing. */
   const begun = after(opened(), [0, act("a1")], [0, act("a2", "none")]);
   const inStatus: { readonly [status in Status]: Incident } = (() => {
     const acknowledged = after(begun, [1, acknowledge]);
-    const { incident: better } = checks(after(acknowledged, [2, mitigate]), "PP");
-    const resolved = after(better, [20, resolve], [21, postmortem(1, true)]);
+    const worked = after(acknowledged, [2, mitigate]);
+    const { incident: better } = checks(worked, "PPIII");
+    const resolved = after(better, [30, resolve], [31, postmortem(1, true)]);
     return {
       open: begun,
       acknowledged,
-      mitigating: after(acknowledged, [2, mitigate]),
+      mitigating: checks(worked, "III").incident,
       mitigated: better,
       resolved,
-      closed: after(resolved, [22, close]),
+      closed: after(resolved, [32, close]),
       cancelled: after(begun, [1, cancel]),
       merged: after(begun, [1, merge]),
     };
@@ -237,11 +240,12 @@ describe("each status takes what it takes, and nothing else", () => {
 
   /** Each command, as it makes sense where it is taken, and the event that it is first of all. */
   const commands: { readonly [type in CommandType]: readonly [(now: Incident) => Command, IncidentEvent["type"]?] } = {
-    alert: [() => alerts(alert(23)), "incident.alerted"],
+    alert: [() => alerts(alert(33)), "incident.alerted"],
     acknowledge: [() => acknowledge, "incident.acknowledged"],
     mitigate: [() => mitigate, "incident.mitigating"],
     status: [() => status(60), "incident.status.published"],
     note: [() => ({ type: "note", text: "It is the cache." }), "incident.noted"],
+    judge: [() => judge("pass"), "incident.noted"],
     resolve: [() => resolve, "incident.resolved"],
     cancel: [() => cancel, "incident.cancelled"],
     merge: [() => merge, "incident.merged"],
@@ -266,14 +270,24 @@ describe("each status takes what it takes, and nothing else", () => {
   });
 
   const allowed = cells.filter(({ becomes }) => becomes !== "-");
-  // Nothing is due at 2.5 for whatever is young, nor at 23 for what was resolved by then.
-  const whenOf = ({ status: one }: { status: Status }): number =>
-    ["mitigated", "resolved", "closed"].includes(one) ? 23 : 2.5;
+  /** In minutes, before anything else is due. */
+  const whenOf: { readonly [status in Status]: number } = {
+    ...{
+      open: 2.5,
+      acknowledged: 2.5,
+      mitigating: 20,
+      mitigated: 33,
+      resolved: 33,
+      closed: 33,
+      cancelled: 2.5,
+      merged: 2.5,
+    },
+  };
 
   test.each(allowed)("$status, $command: $becomes", ({ command, status: one, becomes }) => {
     const incident = inStatus[one];
     const [make, first] = commands[command];
-    const events = ask(incident, whenOf({ status: one }), make(incident));
+    const events = ask(incident, whenOf[one], make(incident));
     const isChecked = command === "check" && (one === "mitigating" || one === "mitigated");
     expect(events[0]?.type).toBe(isChecked ? "gate.checked" : first);
     expect(events.reduce(evolve, incident).status).toBe(becomes);
@@ -284,7 +298,7 @@ describe("each status takes what it takes, and nothing else", () => {
     "$status, $command: refused, with what is possible instead",
     ({ command, status: one }) => {
       const incident = inStatus[one];
-      const answer = decide(deepFreeze(incident), commands[command][0](incident), at(whenOf({ status: one })));
+      const answer = decide(deepFreeze(incident), commands[command][0](incident), at(whenOf[one]));
       const possible = commandsOfPeople.filter((type) =>
         allowed.some((cell) => cell.status === one && cell.command === type),
       );
@@ -336,6 +350,29 @@ describe("what is asked must make sense, too", () => {
     expect(ask(resolved, 21, postmortem(1, false)).map(words)).toEqual(["postmortem.created"]);
     expect(ask(drafted, 22, postmortem(2, true)).map(words)).toEqual(["postmortem.updated"]);
     expect(after(drafted, [22, postmortem(2, true)], [23, close]).status).toBe("closed");
+  });
+
+  test.each<[string, Incident, readonly CommandType[]]>([
+    [
+      "without actions, none can be approved, rejected, finished or undone",
+      opened(),
+      ["acknowledge", "status", "note", "cancel", "merge", "act"],
+    ],
+    [
+      "one that waits can be decided on",
+      after(opened(), [1, act("a1")]),
+      ["acknowledge", "status", "note", "cancel", "merge", "act", "approve", "reject"],
+    ],
+    [
+      "one that runs, finished or undone",
+      after(opened(), [1, act("a1", "none")]),
+      ["acknowledge", "status", "note", "cancel", "merge", "act", "finish", "undo"],
+    ],
+    ["without a complete postmortem it is not closed", resolved, ["note"]],
+    ["with one it is", after(resolved, [21, postmortem(1, true)]), ["note", "close"]],
+    ["and then there is nothing to do", after(resolved, [21, postmortem(1, true)], [22, close]), []],
+  ])("only what can be done is offered: %s", (_, incident, expected) => {
+    expect(allowedNow(incident).toSorted()).toEqual(expected.toSorted());
   });
 
   test("what was said is told with who said it, and when", () => {
@@ -513,6 +550,27 @@ describe("checks", () => {
     expect(checks(mitigated(), results).says).toEqual(expected);
   });
 
+  test.each<[string, string, "pass" | "fail", string[]]>([
+    ["it is mitigated", "III", "pass", ["noted", "checked", "mitigated"]],
+    ["it is not", "III", "fail", ["noted", "checked", "rollback.requested"]],
+    ["it is, as it was by checks", "PPIII", "pass", ["noted", "checked"]],
+    ["it is not any more", "PPIII", "fail", ["noted", "checked", "regressed", "rollback.requested"]],
+    ["it is, after more of them", "IIIII", "pass", ["noted", "checked", "mitigated"]],
+  ])("whoever was asked says that %s (%s)", (_, results, result, expected) => {
+    const { incident } = checks(mitigating(), results);
+    expect(ask(incident, 60, judge(result)).map(words)).toEqual(expected);
+    // And checks go on from where they were.
+    const later = after(incident, [60, judge(result)]);
+    if (later.status === incident.status) expect(later.checks.from).toBe(incident.checks.from);
+    expect(later.checks.inconclusive).toBe(0);
+  });
+
+  test.each(["", "II", "IIIP", "IIIF"])("nobody who was not asked (%j) judges", (results) => {
+    expect(refusal(checks(mitigating(), results).incident, 60, judge("pass"))).toMatch(
+      /^Checks speak for themselves.*Possible now: status, note/,
+    );
+  });
+
   test("the rollback comes with the runbook of the version that runs", () => {
     const failed = checks(mitigating(), "F").incident;
     expect(ask(failed, 30, check(failed, "fail")).at(-1)).toEqual({
@@ -626,8 +684,10 @@ describe("alerts", () => {
     ["said twice", [first, first], 1],
     ["said later by another rule", [first, alert(3, { rule: "slow" })], 2],
     ["said of another tool", [first, alert(3, { cause: { ...cause, tool: "refund" } })], 2],
-    ["said again, later", [first, alert(4, { startedAt: at(3) })], 2],
-    ["overtaken by what came after it", [alert(4, { state: "cleared" }), first], 1],
+    ["said to fire still", [first, alert(4, { startedAt: at(3) })], 1],
+    ["said to fire anew", [first, alert(4)], 2],
+    ["overtaken by what came after it", [alert(4, { state: "cleared" }), first], 2],
+    ["overtaken, and said again", [alert(4, { state: "cleared" }), first, first], 2],
     ["of another severity or version alone", [first, { ...first, severity: "ticket", version: "3" }], 1],
   ])("what is %s, together or apart", (_, some, expected) => {
     expect(after(opened(), [5, alerts(...some)]).alertCount).toBe(expected);
@@ -692,7 +752,7 @@ describe("actions", () => {
         [4, undo("a1")],
         [5, finish("a1", false)],
       ],
-      "failed",
+      "done",
     ],
   ])("an action that was %s", (_, steps, state) => {
     const { actions, status: now } = after(asked, ...steps);
