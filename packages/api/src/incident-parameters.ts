@@ -40,12 +40,12 @@ const command = z.discriminatedUnion("type", [
     kind: z.enum(actionKinds),
     params: z
       .record(z.string().min(1).max(64), param)
-      .refine((params) => Object.keys(params).length <= 20, "has more than 20 parameters.")
+      .refine((params) => JSON.stringify(params).length <= 1_000, "has more than 1,000 characters.")
       .default({}),
   }),
   z.strictObject({ type: z.literal("approve"), action }),
-  z.strictObject({ type: z.literal("reject"), action, reason: words }),
-  z.strictObject({ type: z.literal("finish"), action, isDone: z.boolean(), detail: words }),
+  z.strictObject({ type: z.literal("reject"), action, reason: words.max(500) }),
+  z.strictObject({ type: z.literal("finish"), action, isDone: z.boolean(), detail: words.max(500) }),
   z.strictObject({ type: z.literal("undo"), action }),
   z.strictObject({ type: z.literal("judge"), result: z.enum(["pass", "fail"]), reason: words }),
 ]);

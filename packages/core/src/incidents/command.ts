@@ -67,7 +67,7 @@ export async function answerOnce(
 
 async function joinTo(transaction: Transaction, id: string, child: Incident, nowMs: number, doer: Doer): Promise<void> {
   const into = await found(transaction, id);
-  const joined = decide(into, { type: "join", children: [child.id], alerts: Object.values(child.alerts) }, nowMs, doer);
+  const joined = decide(into, { type: "join", children: [child] }, nowMs, doer);
   if ("refused" in joined) throw refusal(joined.refused);
   transaction.append(into, joined);
 }

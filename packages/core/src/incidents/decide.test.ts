@@ -205,7 +205,7 @@ describe("each status takes what it takes, and nothing else", () => {
     approve     open          mitigating    mitigating  mitigated   -         -       -          -
     reject      open          acknowledged  mitigating  mitigated   -         -       -          -
     finish      open          acknowledged  mitigating  mitigated   resolved  closed  cancelled  merged
-    undo        open          acknowledged  mitigating  mitigated   resolved  -       -          -
+    undo        open          acknowledged  mitigating  mitigated   resolved  closed  cancelled  merged
     tick        open          acknowledged  mitigating  mitigated   resolved  closed  cancelled  merged
     check       open          acknowledged  mitigating  mitigated   resolved  closed  cancelled  merged
     postmortem  open          acknowledged  mitigating  mitigated   resolved  closed  cancelled  merged
@@ -229,7 +229,7 @@ describe("each status takes what it takes, and nothing else", () => {
     return {
       open: begun,
       acknowledged,
-      mitigating: checks(worked, "III").incident,
+      mitigating: after(checks(worked, "III").incident, [20, status(60)]),
       mitigated: better,
       resolved,
       closed: after(resolved, [32, close]),
@@ -249,7 +249,7 @@ describe("each status takes what it takes, and nothing else", () => {
     resolve: [() => resolve, "incident.resolved"],
     cancel: [() => cancel, "incident.cancelled"],
     merge: [() => merge, "incident.merged"],
-    join: [() => ({ type: "join", children: ["inc_3"], alerts: [] }), "incident.joined"],
+    join: [() => ({ type: "join", children: [{ ...opened(), id: "inc_3" }] }), "incident.joined"],
     close: [() => close, "incident.closed"],
     act: [() => act("a3", "none"), "action.requested"],
     approve: [() => approve("a1"), "action.started"],
@@ -275,7 +275,7 @@ describe("each status takes what it takes, and nothing else", () => {
     ...{
       open: 2.5,
       acknowledged: 2.5,
-      mitigating: 20,
+      mitigating: 24,
       mitigated: 33,
       resolved: 33,
       closed: 33,
@@ -314,7 +314,7 @@ describe("each status takes what it takes, and nothing else", () => {
 describe("what is asked must make sense, too", () => {
   const resolved = after(mitigated(), [20, resolve]);
   const acted = after(opened(), [1, act("a1")], [2, act("a2", "none")]);
-  const many = after(opened(), ...Array.from({ length: 50 }, (_, i): Step => [1, act(`a${i + 1}`)]));
+  const many = after(opened(), ...Array.from({ length: 20 }, (_, i): Step => [1, act(`a${i + 1}`)]));
   test.each<[string, Incident, Command, RegExp]>([
     ["an ETA that is over", opened(), status(30), /ETA is over already.* Possible now: acknowledge, status,/],
     ["a merge into itself", opened(), { ...merge, into: "inc_1" } as Command, /into itself. Possible now: ack/],
@@ -331,7 +331,7 @@ describe("what is asked must make sense, too", () => {
     ["rejecting what runs", acted, reject("a2"), /a2 is started, and not requested/],
     ["finishing what nobody began", acted, finish("a1"), /a1 is requested, and not started or undoing/],
     ["undoing what nobody began", acted, undo("a1"), /a1 is requested, and not started or done or failed/],
-    ["more actions than anybody reads", many, act("a51"), /There are 50 actions already. Possible now: /],
+    ["more actions than anybody reads", many, act("a21"), /There are 20 actions already. Possible now: /],
   ])("%s is refused, and says why", (_, incident, command, why) => {
     expect(refusal(incident, 30, command)).toMatch(why);
   });
@@ -775,34 +775,27 @@ describe("actions", () => {
   });
 });
 
-/*
- * Defects as of now: each of these says what must hold, and does not yet. When it does, `fails` has to go.
- */
-describe("not yet so", () => {
+describe("what ends or begins another", () => {
   const page = after(opened(), [2, alerts(alert(2))]);
-  const joined: Command = { type: "join", children: [page.id], alerts: Object.values(page.alerts) };
+  const joined: Command = { type: "join", children: [page] };
 
-  // A page that is merged into a ticket is called out no more: its own timers end, and the ticket has none.
-  test.fails("a ticket that takes a page in is a page", () => {
+  test("a ticket that takes a page in is a page", () => {
     const parent = after({ ...opened("ticket"), id: "inc_2" }, [3, joined]);
     expect(parent.severity).toBe("page");
     expect(clock(parent, 9)).toEqual(["8: level 2 of round 1 (unacknowledged)"]);
   });
 
-  // `raised` looks at whether it has ended before it is open again.
-  test.fails("a page that reopens a ticket calls people", () => {
+  test("a page that reopens a ticket calls people", () => {
     const again = after(mitigated("ticket"), [20, resolve], [25, alerts(alert(25))]);
     expect([again.status, again.severity]).toEqual(["open", "page"]);
     expect(clock(again, 31)).toEqual(["30: level 2 of round 1 (unacknowledged)"]);
   });
 
-  // The number is given by whoever asks, from what was read before (`packages/api/src/incidents.ts`): of two at the same time both are a2, and approving one starts both.
-  test.fails("an action under a name that is taken is refused", () => {
+  test("an action under a name that is taken is refused", () => {
     expect(refusal(after(opened(), [1, act("a1")]), 2, act("a1", "none"))).toMatch(/a1/);
   });
 
-  // The draft of the next episode is made by an effect, later; until then the former one's counts.
-  test.fails("what was open again is not closed with the postmortem of the time before", () => {
+  test("what was open again is not closed with the postmortem of the time before", () => {
     const before = after(mitigated(), [20, resolve], [21, postmortem(1, true)], [25, alerts(alert(25))]);
     const again = checks(after(before, [26, acknowledge], [27, mitigate]), "PP").incident;
     expect(refusal(after(again, [50, resolve]), 51, close)).toMatch(/postmortem is not complete/);

@@ -19,7 +19,9 @@ export const reopensWithinMs = 30 * minuteMs;
 const passesNeeded = 2;
 /** Checks in a row that tell nothing, after which a person is asked. */
 const inconclusiveAsked = 3;
-const maxActions = 50;
+const maxActions = 20;
+/** That others were merged into it is told by their ids, as far as there is room. */
+const maxChildren = 200;
 
 const always = ["alert", "tick", "check", "postmortem", "ticket"] as const;
 const acting = ["act", "approve", "reject", "finish", "undo"] as const;
@@ -31,9 +33,9 @@ export const allowedIn: { readonly [status in Status]: readonly CommandType[] } 
   mitigating: ["status", "note", "judge", "join", ...acting, ...always],
   mitigated: ["mitigate", "status", "note", "judge", "resolve", "join", ...acting, ...always],
   resolved: ["note", "close", "finish", "undo", ...always],
-  closed: ["finish", ...always],
-  cancelled: ["finish", ...always],
-  merged: ["finish", ...always],
+  closed: ["finish", "undo", ...always],
+  cancelled: ["finish", "undo", ...always],
+  merged: ["finish", "undo", ...always],
 };
 
 /**
@@ -75,7 +77,7 @@ export function decide(
       if (command.into === incident.id) return refused(incident, "An incident cannot be merged into itself.");
       return [{ type: "incident.merged", into: command.into, ...said }];
     case "join":
-      return [{ type: "incident.joined", children: command.children, alerts: command.alerts, ...said }];
+      return joined(incident, command.children, said);
     case "close":
       if (!incident.postmortem?.isComplete)
         return refused(
@@ -85,6 +87,8 @@ export function decide(
       return [{ type: "incident.closed", ...said }];
     case "act": {
       if (incident.actions.length >= maxActions) return refused(incident, `There are ${maxActions} actions already.`);
+      if (incident.actions.some(({ id }) => id === command.action))
+        return refused(incident, `There is an action ${command.action} already.`);
       const { type: _, ...asked } = command;
       const requested: IncidentEvent = { type: "action.requested", ...asked, ...said };
       return command.approval === "none" ? [requested, ...started(incident, command.action, said)] : [requested];
@@ -193,17 +197,34 @@ function alerted(incident: Incident, alerts: readonly Alert[], nowMs: number): I
     return true;
   });
   if (news.length === 0) return [];
-  const isLive = incident.endedAt === undefined;
   const firing = news.filter((alert) => alert.state === "firing" && !late.has(alert));
-  const raised = isLive && incident.severity === "ticket" && firing.some(({ severity }) => severity === "page");
-  const events: IncidentEvent[] = [{ type: "incident.alerted", alerts: news, raised, at: nowMs }];
   const newerThan = (at: number | undefined): boolean =>
     at !== undefined && firing.some(({ startedAt }) => startedAt > at);
-  if (incident.status === "resolved" && newerThan(incident.resolvedAt) && reopens(incident, nowMs))
-    events.push({ type: "incident.reopened", episode: incident.episode + 1, at: nowMs });
+  const isAgain = incident.status === "resolved" && newerThan(incident.resolvedAt) && reopens(incident, nowMs);
+  const isLive = incident.endedAt === undefined || isAgain;
+  const raised = isLive && incident.severity === "ticket" && firing.some(({ severity }) => severity === "page");
+  const events: IncidentEvent[] = [{ type: "incident.alerted", alerts: news, raised, at: nowMs }];
+  if (isAgain) events.push({ type: "incident.reopened", episode: incident.episode + 1, at: nowMs });
   if (incident.status === "mitigated" && newerThan(incident.mitigatedAt))
     events.push({ type: "incident.mitigating", why: "regressed", at: nowMs });
   return events;
+}
+
+/** What is merged into a ticket and is a page makes it one: its own escalation has ended. */
+function joined(
+  incident: Incident,
+  children: readonly Incident[],
+  said: Doer & { readonly at: number },
+): Refused | IncidentEvent[] {
+  if (incident.children.length + children.length > maxChildren)
+    return refused(incident, `It has ${incident.children.length} others in it, and at most ${maxChildren} are merged.`);
+  const alerts = children.flatMap((child) => Object.values(child.alerts));
+  const alertCount = children.reduce((sum, child) => sum + child.alertCount, 0);
+  const raises = incident.severity === "ticket" && children.some(({ severity }) => severity === "page");
+  return [
+    { type: "incident.joined", children: children.map(({ id }) => id), alerts, alertCount, ...said },
+    ...(raises ? [{ type: "incident.alerted", alerts: [], raised: true, ...said } as const] : []),
+  ];
 }
 
 /** A person was asked, since checks had too few calls to tell anything; what that person says counts as conclusive. */
@@ -281,7 +302,8 @@ function checked(
 ): IncidentEvent[] {
   const { status, checks, playbook } = incident;
   // Windows do not overlap: one that was checked already, by whomever, is not checked again.
-  if ((status !== "mitigating" && status !== "mitigated") || from !== checks.from) return [];
+  const isStale = from !== checks.from || to <= from || to > at;
+  if ((status !== "mitigating" && status !== "mitigated") || isStale) return [];
   const before = { pass: checks.passes, fail: checks.fails, inconclusive: checks.inconclusive }[result];
   const consecutive = before + 1;
   const events: IncidentEvent[] = [{ type: "gate.checked", result, from, to, measured, consecutive, at }];
@@ -291,7 +313,13 @@ function checked(
     if (status === "mitigated") events.push(regressed(at));
     events.push(rollback(incident, at));
   }
-  if (result === "inconclusive" && consecutive % inconclusiveAsked === 0)
+  const asked = consecutive / inconclusiveAsked;
+  if (
+    result === "inconclusive" &&
+    incident.severity === "page" &&
+    Number.isInteger(asked) &&
+    asked <= incident.policy.rounds
+  )
     events.push(escalatedAsWell(incident, "checks_inconclusive", at));
   return events;
 }

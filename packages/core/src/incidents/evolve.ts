@@ -4,8 +4,11 @@ import type { Action, Alert, AlertsOf, Cause, Incident, IncidentEvent, Timers } 
 import type { Level, Target } from "./response.ts";
 
 export const minuteMs = 60_000;
-/** Causes that an incident tells apart; alerts of more of them are counted, and not told apart. */
+/** Causes and rules that an incident tells apart, and how many bytes they have as JSON, of the 380,000 of a row; alerts of more of them are counted, and not told apart. */
 export const maxCauses = 400;
+const maxAlertBytes = 200_000;
+/** What is fewer than these has fewer bytes, whatever the names. */
+const alwaysTold = 40;
 /** Of one rule, so many are told from those that come again. */
 export const maxHeard = 4;
 /** Calls of a window may still be on their way when it ends. */
@@ -39,9 +42,10 @@ function asNew({
   endedAt: _endedAt,
   lastStatus: _lastStatus,
   rollbackRequestedAt: _rollbackRequestedAt,
+  postmortem,
   ...incident
 }: Incident): Incident {
-  return incident;
+  return { ...incident, ...(postmortem && { postmortem: { ...postmortem, isComplete: false } }) };
 }
 
 /** @throws TypeError where there are none. */
@@ -87,7 +91,12 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
     case "incident.alerted": {
       const severity = event.raised ? "page" : incident.severity;
       const alerts = event.alerts.reduce(withAlert, incident.alerts);
-      const after = { alerts, severity, alertCount: incident.alertCount + event.alerts.length } as const;
+      const after = {
+        alerts,
+        severity,
+        alertCount: incident.alertCount + event.alerts.length,
+        startedAt: Math.min(incident.startedAt, ...event.alerts.map((alert) => alert.startedAt)),
+      } as const;
       if (!event.raised) return after;
       const { status, timers } = incident;
       if (status === "open") return { ...after, timers: escalating({ ...incident, ...after }, at) };
@@ -98,7 +107,7 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
       return {
         children: [...incident.children, ...event.children],
         alerts: event.alerts.reduce(withAlerts, incident.alerts),
-        alertCount: incident.alertCount + event.alerts.reduce((sum, { count }) => sum + count, 0),
+        alertCount: incident.alertCount + event.alertCount,
         startedAt: Math.min(incident.startedAt, ...event.alerts.map(({ firstAt }) => firstAt)),
       };
     case "incident.acknowledged": {
@@ -205,8 +214,8 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
 export function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["alerts"] {
   const key = causeKey(alert.cause);
   const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
-  if (before === undefined && Object.keys(alerts).length >= maxCauses) return alerts;
   const rule = ruleKey(alert);
+  if (before?.heard[rule] === undefined && isFull(alerts)) return alerts;
   const heard = before?.heard[rule] ?? [];
   const isLate = alert.at < (heard.at(-1) ?? 0);
   const { [rule]: _, ...others } = before?.firing ?? {};
@@ -228,11 +237,18 @@ export function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["a
   };
 }
 
+function isFull(alerts: Incident["alerts"]): boolean {
+  const causes = Object.keys(alerts).length;
+  if (causes >= maxCauses) return true;
+  return causes >= alwaysTold && Buffer.byteLength(JSON.stringify(alerts)) > maxAlertBytes;
+}
+
 /** With those that another incident had. Of each rule, the word of who has heard of it last counts. */
 function withAlerts(alerts: Incident["alerts"], joined: AlertsOf): Incident["alerts"] {
   const key = causeKey(joined.cause);
   const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
-  if (before === undefined) return Object.keys(alerts).length >= maxCauses ? alerts : { ...alerts, [key]: joined };
+  if (isFull(alerts)) return alerts;
+  if (before === undefined) return { ...alerts, [key]: joined };
   const rules = [...new Set([...Object.keys(before.heard), ...Object.keys(joined.heard)])];
   const lastOf = ({ heard }: AlertsOf, rule: string): number => heard[rule]?.at(-1) ?? 0;
   const firing = rules.flatMap((rule) => {

@@ -206,8 +206,13 @@ export type IncidentEvent = Said &
     | { readonly type: "incident.resolved" }
     | { readonly type: "incident.closed" }
     | { readonly type: "incident.merged"; readonly into: string }
-    /** Others were merged into this one, with their alerts. */
-    | { readonly type: "incident.joined"; readonly children: readonly string[]; readonly alerts: readonly AlertsOf[] }
+    /** Others were merged into this one, with their alerts; `alertCount`: of all that they had, also of causes that they did not tell apart. */
+    | {
+        readonly type: "incident.joined";
+        readonly children: readonly string[];
+        readonly alerts: readonly AlertsOf[];
+        readonly alertCount: number;
+      }
     | { readonly type: "incident.cancelled"; readonly reason: string }
     | {
         readonly type: "gate.checked";
@@ -253,7 +258,7 @@ export type Command =
   | { readonly type: "resolve" }
   | { readonly type: "cancel"; readonly reason: string }
   | { readonly type: "merge"; readonly into: string }
-  | { readonly type: "join"; readonly children: readonly string[]; readonly alerts: readonly AlertsOf[] }
+  | { readonly type: "join"; readonly children: readonly Incident[] }
   | { readonly type: "close" }
   | {
       readonly type: "act";

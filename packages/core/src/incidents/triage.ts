@@ -33,9 +33,9 @@ export interface Triaged {
 /** Merged into one incident at once. More is left open, and takes no more alerts. */
 const maxMerged = 8;
 const alertsAtOnce = 100;
-/** Rows of what is attached to an incident: its event, what follows from that, and the snapshot, with room for another event. And of what is opened, with whatever it takes in. */
-const rowsToAttach = 5;
-const rowsToOpen = 22 + 5 * maxMerged;
+/** Rows, at the most: of what is attached to an incident, which may be open again for it (two events, what follows from each, snapshot, cause, what was due and what is); and of what is opened, with whatever it takes in. */
+const rowsToAttach = 8;
+const rowsToOpen = 26 + 5 * maxMerged;
 
 /**
  * Finds for each alert the incident that it belongs to, and opens one where there is none. What is read and what is written is of one moment, so of two alerts about one thing, wherever they are
@@ -98,13 +98,17 @@ async function triageSome(
     transaction.size() + attached.size * rowsToAttach + rows <= maxRowsPerCommit;
 
   for (const alert of alerts) {
-    const owner = await ownerOf(transaction, owners, alert, nowMs);
+    const isAttached = (incident: Incident): boolean =>
+      attached.get(incident.id)?.alerts.some(({ cause }) => causeKey(cause) === causeKey(alert.cause)) ?? false;
+    const owner = await ownerOf(transaction, { owners, isAttached }, alert, nowMs);
     if (owner !== undefined) {
       if (!attached.has(owner.id) && !hasRoomFor(rowsToAttach)) break;
       const some = attached.get(owner.id) ?? { incident: owner, alerts: [] };
       some.alerts.push(alert);
       attached.set(owner.id, some);
       counts.attached += 1;
+      // It may be open again by that, and then takes what comes after.
+      if (owner.endedAt !== undefined) settle();
     } else if (alert.state === "cleared") counts.idle += 1;
     else if (isUnderMaintenance(alert, known.maintenances, nowMs)) counts.suppressed += 1;
     else {
@@ -133,25 +137,39 @@ async function liveIncidents(transaction: Transaction): Promise<Incident[]> {
   return incidents.filter((one): one is Incident => one !== undefined && one.endedAt === undefined);
 }
 
-/** The incident that takes an alert, the widest first. One that has ended takes what fired before it did, and one that was resolved lately what fires again. */
+/** What alerts before this one, of the same delivery, have come to. */
+interface Sofar {
+  readonly owners: Map<string, Incident>;
+  isAttached(incident: Incident): boolean;
+}
+
+/**
+ * The incident that takes an alert: of those that are live the widest. Of those that have ended the nearest: it takes what fired before its end, and one that was resolved lately what fires again.
+ */
 async function ownerOf(
   transaction: Transaction,
-  owners: Map<string, Incident>,
+  { owners, isAttached }: Sofar,
   alert: Alert,
   nowMs: number,
 ): Promise<Incident | undefined> {
-  for (const cause of causesAround(alert.cause)) {
-    const id = causeKey(cause);
-    const incident = owners.get(id) ?? (await ownerAt(transaction, id));
+  const around: Incident[] = [];
+  for (const key of causesAround(alert.cause).map(causeKey)) {
+    const incident = owners.get(key) ?? (await ownerAt(transaction, key));
     if (incident === undefined) continue;
-    owners.set(id, incident);
-    const { endedAt } = incident;
-    const known = causeKey(alert.cause) in incident.alerts;
-    if (endedAt === undefined ? alert.state === "firing" || known : known && alert.startedAt <= endedAt)
-      return incident;
-    if (alert.state === "firing" && incident.status === "resolved" && reopens(incident, nowMs)) return incident;
+    owners.set(key, incident);
+    around.push(incident);
   }
-  return undefined;
+  const knows = (incident: Incident): boolean => isAttached(incident) || causeKey(alert.cause) in incident.alerts;
+  const live = around.find(
+    (incident) => incident.endedAt === undefined && (alert.state === "firing" || knows(incident)),
+  );
+  if (live !== undefined) return live;
+  return around.findLast((incident) => {
+    const { endedAt, status } = incident;
+    if (endedAt === undefined) return false;
+    if (isAttached(incident) || (knows(incident) && alert.startedAt <= endedAt)) return true;
+    return alert.state === "firing" && status === "resolved" && reopens(incident, nowMs);
+  });
 }
 
 /** What a cause leads to; of a merged one what it was merged into. */
@@ -224,11 +242,9 @@ function takeIn(transaction: Transaction, parent: Incident, others: readonly Inc
     const events = decide(incident, command, nowMs);
     return "refused" in events ? incident : transaction.append(incident, events);
   };
-  const alerts = children.flatMap((child) => Object.values(child.alerts));
-  return [
-    run(parent, { type: "join", children: children.map(({ id }) => id), alerts }),
-    ...children.map((child) => run(child, { type: "merge", into: parent.id })),
-  ];
+  const joined = run(parent, { type: "join", children });
+  if (joined === parent) return [parent]; // it takes no more in
+  return [joined, ...children.map((child) => run(child, { type: "merge", into: parent.id }))];
 }
 
 /** What nobody allowed is no part of any maintenance. */

@@ -134,7 +134,7 @@ export const pipelineEvent = z.discriminatedUnion("detail-type", [
   saying("incidents.advanced", z.strictObject({})),
   saying("runbook.missing", z.strictObject({ environment: z.string().max(256), server, version: z.string().max(256) })),
   saying("incident.opened", z.strictObject({ ...incident, hypothesis: words, startedAt: timeMs })),
-  saying("incident.alerted", z.strictObject({ ...incident, alerts: z.int().min(1), raised: z.boolean() })),
+  saying("incident.alerted", z.strictObject({ ...incident, alerts: z.int().min(0), raised: z.boolean() })),
   saying("incident.acknowledged", z.strictObject({ ...incident, untilAt: timeMs })),
   saying("incident.acknowledgement.expired", z.strictObject(incident)),
   saying(
