@@ -63,7 +63,8 @@ describe.each(adapterSets)("postmortems kept on %s", (_, open) => {
     let { checks } = await run(id, { type: "mitigate" }, minute);
     for (let i = 0; i < 2; i += 1) {
       const { from } = checks;
-      ({ checks } = await run(id, { type: "check", from, to: from + 300_000, result: "pass", measured: [] }, minute));
+      const window = { from, to: from + 300_000 };
+      ({ checks } = await run(id, { type: "check", ...window, result: "pass", measured: [] }, minute + 5 * (i + 1)));
     }
     return run(id, { type: "resolve" }, minute + 10);
   }
