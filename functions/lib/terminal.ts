@@ -9,6 +9,10 @@ export function sayOnTerminal(rules: Rules, write: Write): void {
   rules.on("slo.burn.started", ({ detail }) => sayBurn(detail as Burn, "burns", write));
   rules.on("slo.burn.cleared", ({ detail }) => sayBurn(detail as Burn, "burns no more", write));
   rules.on("detector.fired", ({ detail }) => sayFinding(detail as Finding, write));
+  rules.on("notice.undelivered", ({ detail }) => {
+    const { incident, destination, why } = detail as { incident: string; destination: string; why: string };
+    write(plain(`tooltrail: ${incident}: ${destination} was not told: ${why} See npx tooltrail incident undelivered`));
+  });
   for (const [type, words] of Object.entries(ofIncidents))
     rules.on(type, ({ detail }) => sayIncident(detail as IncidentLine, words, write));
 }

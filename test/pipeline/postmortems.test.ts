@@ -90,6 +90,8 @@ function anIncident(cause: Cause, from: number, to: number, acknowledged?: strin
     alertCount: 1,
     startedAt: msOf(from),
     openedAt: msOf(from),
+    at: msOf(from),
+    calls: 0,
     escalation: { level: 1, round: 1, overdue: 0 },
     told: [],
     timers: {},
@@ -285,6 +287,32 @@ test.each(["availability", "schema"] as const)("counts %s over a random fleet as
     expect(impact.versions.reduce((sum, { bad }) => sum + bad, 0)).toBe(expected.bad);
   }
 });
+
+const letterRef = (letter: string) => ({ ref: `p_${letter.repeat(26)}`, method: "os", verified: true }) as const;
+
+/** Calls of one server: by minute, counted from noon, how many went well and how many did not, the latter from its tenth second on. */
+const minutesOf = (server: ServerRef, emitter: number, minutes: readonly (readonly [number, number, number])[]) =>
+  Promise.all(
+    minutes.map(([minuteOfDay, good, bad], seq) => {
+      const at = msOf(noon + minuteOfDay);
+      const records = [
+        ...Array.from({ length: good }, (_, i) => aCall({ at: at + i })),
+        ...Array.from({ length: bad }, (_, i) => aCall({ at: at + 10_000 + i, outcome: { class: "timeout" } })),
+      ];
+      return aSignedBatch({ emitter, seq, server, records, receivedAtMs: at + 20_000 });
+    }),
+  );
+const each = (from: number, to: number, good: number, bad: number) =>
+  Array.from({ length: to - from }, (_, i) => [from + i, good, bad] as const);
+
+test.each<{ when: string; signal?: Cause["signal"]; before: (readonly [number, number, number])[]; starts: number }>([
+  { when: "one failure was long before", before: [[-50, 0, 1], ...each(-49, -1, 10, 0)], starts: -1 },
+  { when: "little failed all the time, as the objective allows", before: each(-12, -1, 249, 1), starts: -1 },
+  { when: "little failed all the time, and no objective allows it", signal: "auth_mismatch", before: [], starts: 0 },
+  { when: "five minutes were good", before: [[-20, 0, 1], ...each(-6, -1, 9, 0)], starts: -1 },
+  { when: "four minutes were good", before: [[-20, 0, 1], ...each(-5, -1, 9, 0)], starts: -20 },
+  { when: "nobody called for a quarter of an hour", before: [[-20, 2, 1]], starts: -20 },
+])("it begins with the outage and not with what failed otherwise, where $when", async () => {});
 
 test("where far too much fails, it finds the first failure all the same, and says that it did not look at all", async () => {
   const fail = (at: number, letter: string): CallRecord =>

@@ -1,8 +1,9 @@
 import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { alertOf } from "@tooltrail/core/incidents/alert";
+import { causeKey } from "@tooltrail/core/incidents/cause";
 import { runCommand } from "@tooltrail/core/incidents/command";
-import { causeKey, replay } from "@tooltrail/core/incidents/evolve";
+import { replay } from "@tooltrail/core/incidents/evolve";
 import type { Alert, Incident } from "@tooltrail/core/incidents/incident";
 import type { Signal } from "@tooltrail/core/incidents/response";
 import { listIncidents, readEvents } from "@tooltrail/core/incidents/store";

@@ -3,9 +3,10 @@ import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { given } from "@tooltrail/core/given";
 import { command } from "@tooltrail/core/incidents/command";
-import { allowedNow } from "@tooltrail/core/incidents/decide";
+import { allowedNow, decide } from "@tooltrail/core/incidents/decide";
 import type { Command, Incident } from "@tooltrail/core/incidents/incident";
 import { listUndelivered, retryUndelivered } from "@tooltrail/core/incidents/outbox";
+import type { ActionParams } from "@tooltrail/core/incidents/response";
 import { listIncidents, listLive, readEvents, readIncident, transact } from "@tooltrail/core/incidents/store";
 import { countFitting } from "@tooltrail/core/page";
 import type { Ports } from "@tooltrail/core/ports";
@@ -102,17 +103,16 @@ export function addIncidentRoutes<Env extends object>(
     const id = parseIncidentId(c.req.param("id"));
     const asked = parseCommand(await bodyOf(c));
     const key = parseIdempotencyKey(c.req.header("idempotency-key"));
-    await found(id);
     const digest = sha256(JSON.stringify([id, asked]));
-    const doer = await audit()(
-      callerOf(c.env),
-      `incident.${asked.type}`,
-      texts({ incident: id, ...provable(asked), sha256: digest }),
-    );
+    const before = await found(id);
+    const isRefused = "refused" in decide(before, completed(asked, before), nowMs());
+    const params = { incident: id, ...provable(asked), sha256: digest, refused: isRefused || undefined };
+    // Also what is refused is on record, and that it was; a repeated request that was answered once is answered again.
+    const doer = await audit()(callerOf(c.env), `incident.${asked.type}`, texts(params));
     const incident = await transact(projections(), async (transaction) =>
       command(transaction, {
         incident: id,
-        command: completed(asked, await transaction.incident(id)),
+        command: completed(asked, (await transaction.incident(id)) ?? before),
         doer,
         nowMs: nowMs(),
         ...(key !== undefined && { once: { key: `${doer.by}/${sha256(key)}`, asked: digest } }),
@@ -165,12 +165,15 @@ function provable({ type: _, ...asked }: Asked): { readonly [name: string]: unkn
   );
 }
 
-/** An action gets its number, and needs an approval unless the playbook lets it go without. */
-function completed(asked: Asked, incident: Incident | undefined): Command {
+const isSame = (a: ActionParams, b: ActionParams): boolean =>
+  Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([name, value]) => b[name] === value);
+
+/** An action gets its number, and needs an approval unless it is the very one that the playbook lets go without. */
+function completed(asked: Asked, { playbook, actions }: Incident): Command {
   if (asked.type !== "act") return asked;
-  const { kind, approval } = incident?.playbook.immediateAction ?? {};
-  const needed = asked.kind === kind ? approval : "required";
-  return { ...asked, action: `a${(incident?.actions.length ?? 0) + 1}`, approval: needed ?? "required" };
+  const { kind, params, approval } = playbook.immediateAction;
+  const isThePlaybooks = asked.kind === kind && isSame(asked.params, params);
+  return { ...asked, action: `a${actions.length + 1}`, approval: isThePlaybooks ? approval : "required" };
 }
 
 const summaryOf = ({

@@ -95,6 +95,7 @@ export function addResponseRoutes<Env extends object>(
       throw new AppError("conflict", `${keptName(kind, name)} is built in. Apply one of your own with its id instead.`);
     if (stored === undefined) throw unknown(kind, name);
     mustNotBeOfFolder(stored);
+    if (kind === "Destination") await mustNotBeNamed(projections(), name);
     await audit()(callerOf(c.env), "response.remove", texts({ name: stored.name }));
     const change = { removing: [stored.name], source: "command", nowMs: nowMs() } as const;
     return c.json({ applied: await applyResponse(projections(), [], change) } satisfies AppliedAnswer);
@@ -107,6 +108,17 @@ export function addResponseRoutes<Env extends object>(
     const missing = missingRunbooks(runbooks, await versionsSince(projections(), since));
     return c.json({ missing, since } satisfies MissingRunbooks);
   });
+}
+
+/** Whoever is told there would not be told any more, and nobody would say so. */
+async function mustNotBeNamed(projections: Projections, destination: string): Promise<void> {
+  const { policies } = await readResponse(projections);
+  const naming = policies.filter(({ levels, tickets, executors }) =>
+    [...levels.flatMap(({ targets }) => targets), ...tickets, ...executors].includes(destination),
+  );
+  if (naming.length === 0) return;
+  const names = naming.map(({ name }) => name).join(", ");
+  throw new AppError("conflict", `Destination/${destination} is named by ${names}. Change that first.`);
 }
 
 const keptAs = ({ version, source, appliedAt }: Stored) => ({ version, source, appliedAt });

@@ -76,6 +76,8 @@ const incident: Incident = {
   alertCount: 3,
   startedAt: now - 27 * minute,
   openedAt: now - 26 * minute,
+  at: now - 26 * minute,
+  calls: 0,
   acknowledgedAt: now - 20 * minute,
   acknowledgedBy: ann,
   escalation: { level: 1, round: 1, overdue: 1 },

@@ -22,6 +22,7 @@ export const pipelineSource = "tooltrail.pipeline";
  * (`records_lost`), so that what they say is not to be relied on (`started`), or is again (`cleared`). Without `slo` it holds for all of them.
  * `detector.fired`: something that no objective measures is not as it was `expected` to be.
  * `incident.*`, `gate.checked`, `rollback.requested`, `action.*`, `postmortem.*`, `ticket.linked`: what befell an incident, in the order of its `version`.
+ * `notice.undelivered`: a destination was not told something of an incident, and is not tried again by itself.
  * `incidents.advanced`: there may be something to do for incidents. `runbook.missing`: a version of a server was first seen, and nothing says how to go back from it.
  */
 export type PipelineEvent =
@@ -109,6 +110,12 @@ export type PipelineEvent =
       readonly detail: string;
     })
   | (IncidentSaid & IncidentDetail)
+  | {
+      readonly type: "notice.undelivered";
+      readonly incident: string;
+      readonly destination: string;
+      readonly why: string;
+    }
   | { readonly type: "incidents.advanced" }
   | {
       readonly type: "runbook.missing";
@@ -133,6 +140,8 @@ interface Burn extends Selected {
   readonly rule: string;
   readonly severity: Severity;
   readonly sli: "availability" | "latency" | "freshness" | "quality" | "schema";
+  /** The selector's members are names, whatever characters they have. */
+  readonly literal?: true;
   /** Both in milliseconds: of the evaluation, and of the one that said `slo.burn.started`. */
   readonly at: number;
   readonly startedAt: number;
@@ -204,8 +213,13 @@ export type IncidentDetail =
         | "postmortem.created";
     }
   | { readonly type: "incident.opened"; readonly hypothesis: string; readonly startedAt: number }
-  /** How many alerts came, or ceased. `raised`: it has become a page. */
-  | { readonly type: "incident.alerted"; readonly alerts: number; readonly raised: boolean }
+  /** How many alerts came, or ceased. `raised`: it has become a page; `widened`: more is befallen than was when somebody took it. */
+  | {
+      readonly type: "incident.alerted";
+      readonly alerts: number;
+      readonly raised: boolean;
+      readonly widened?: true;
+    }
   | { readonly type: "incident.acknowledged"; readonly untilAt: number }
   | {
       readonly type: "incident.escalated";

@@ -92,5 +92,7 @@ export function aNotice(
   const events = [...begun, ...(begun.some(({ type }) => type === event.type) ? [] : [event]), ...later];
   const incident = replay(events);
   const episode = event.type === "incident.reopened" ? event.episode : 1;
-  return { id: `${opened.id}/000001/000`, incident, episode, event };
+  const upTo = events.findIndex(({ type }) => type === event.type) + 1;
+  const { calls } = replay(events.slice(0, upTo));
+  return { id: `${opened.id}/000001/000`, incident, episode, calls, event };
 }

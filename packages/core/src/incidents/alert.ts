@@ -1,7 +1,8 @@
 import type { PipelineEvent } from "@tooltrail/format";
 import { ownServer } from "../own-server.ts";
+import { causeOf } from "./cause.ts";
 import type { Alert, Cause } from "./incident.ts";
-import { type Signal, signals } from "./response.ts";
+import { signals } from "./response.ts";
 
 /** Everything that can make an incident. */
 export const alertingTypes = [
@@ -25,7 +26,7 @@ export function alertOf(event: PipelineEvent): Alert | undefined {
       const version = "burners" in event ? event.burners.versions[0]?.name : undefined;
       const isCleared = event.type === "slo.burn.cleared";
       return {
-        cause: causeOf(event, sli),
+        cause: causeOf(event, sli, event.literal === true),
         state: isCleared ? "cleared" : "firing",
         severity,
         source: slo,
@@ -43,7 +44,7 @@ export function alertOf(event: PipelineEvent): Alert | undefined {
       const signal = signals.find((one) => one === event.detector);
       if (signal === undefined) return undefined;
       return {
-        cause: causeOf(event, signal),
+        cause: causeOf(event, signal, true),
         state: "firing",
         severity: event.severity,
         source: event.detector,
@@ -76,12 +77,6 @@ function spanText(minutes: number): string {
   if (minutes % 1_440 === 0) return `${minutes / 1_440} d`;
   return minutes % 60 === 0 ? `${minutes / 60} h` : `${minutes} min`;
 }
-
-/** What names no environment or server is about all of them; what names no tool, about the server as a whole. */
-const causeOf = (
-  { environment = "*", server = "*", tool = "" }: { environment?: string; server?: string; tool?: string },
-  signal: Signal,
-): Cause => ({ environment, server, tool, signal });
 
 /** `availability of billing in production`. */
 export function aboutText({ environment, server, tool, signal }: Cause): string {

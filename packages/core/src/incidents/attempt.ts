@@ -51,12 +51,13 @@ export async function attempt<T extends Attempt>(
   run: (errand: Errand) => Promise<T>,
 ): Promise<T | Failed> {
   const secrets = new Set<string>();
-  const hide = (text: string): string => [...secrets].reduce((said, one) => said.replaceAll(one, "(secret)"), text);
+  const hide = (text: string): string =>
+    [...secrets].sort((a, b) => b.length - a.length).reduce((said, one) => said.replaceAll(one, "(secret)"), text);
   const errand: Errand = {
     async secret({ secret }) {
       const value = await ways.secrets.read(secret);
       if (!value) throw new Failure(`there is no secret "${secret}". Put it where the pipeline's secrets are.`, true);
-      for (const part of [value, pathOf(value)]) if (part.length > 1) secrets.add(part);
+      for (const part of [value, pathOf(value), ...partsOf(value)]) if (part.length > 1) secrets.add(part);
       return value;
     },
     async send(request) {
@@ -85,6 +86,9 @@ export async function attempt<T extends Attempt>(
 
 /** The whole address of an incoming webhook is its secret; a server that quotes it quotes its path. */
 const pathOf = (value: string): string => (URL.canParse(value) ? new URL(value).pathname : "");
+
+/** What somebody may quote of it: a word of an address, or a key without what it begins with. */
+const partsOf = (value: string): string[] => value.split(/[/_?&=:]+/).filter((part) => part.length >= 8);
 
 /** What this code does not know itself is said by name alone: its words may quote what was sent. */
 function reasonOf(error: unknown): {

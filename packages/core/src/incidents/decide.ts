@@ -1,5 +1,6 @@
 import { given } from "../given.ts";
-import { causeKey, maxHeard, minuteMs, ruleKey, windowMs, withAlert } from "./evolve.ts";
+import { causeKey } from "./cause.ts";
+import { maxHeard, minuteMs, ruleKey, windowMs, withAlert } from "./evolve.ts";
 import type {
   Action,
   Alert,
@@ -20,6 +21,9 @@ const passesNeeded = 2;
 /** Checks in a row that tell nothing, after which a person is asked. */
 const inconclusiveAsked = 3;
 const maxActions = 20;
+const maxEtaMs = 30 * 1_440 * minuteMs;
+/** That an incident becomes wider is told at most so often. */
+const widenedEachMs = 5 * minuteMs;
 /** That others were merged into it is told by their ids, as far as there is room. */
 const maxChildren = 200;
 
@@ -57,6 +61,8 @@ export function decide(
     case "alert":
       return alerted(incident, command.alerts, nowMs);
     case "acknowledge":
+      // Said again by whoever has it, it would only put off what is due.
+      if (incident.status === "acknowledged" && incident.acknowledgedBy === doer.by) return [];
       return [
         { type: "incident.acknowledged", untilAt: nowMs + incident.policy.acknowledgedForMinutes * minuteMs, ...said },
       ];
@@ -64,6 +70,7 @@ export function decide(
       return [{ type: "incident.mitigating", why: incident.status === "mitigated" ? "regressed" : "begun", ...said }];
     case "status":
       if (command.etaAt <= nowMs) return refused(incident, "The ETA is over already: say when it will be over.");
+      if (command.etaAt - nowMs > maxEtaMs) return refused(incident, "The ETA is over 30 days from now.");
       return [
         { ...said, type: "incident.status.published", text: command.text, owner: command.owner, etaAt: command.etaAt },
       ];
@@ -203,7 +210,14 @@ function alerted(incident: Incident, alerts: readonly Alert[], nowMs: number): I
   const isAgain = incident.status === "resolved" && newerThan(incident.resolvedAt) && reopens(incident, nowMs);
   const isLive = incident.endedAt === undefined || isAgain;
   const raised = isLive && incident.severity === "ticket" && firing.some(({ severity }) => severity === "page");
-  const events: IncidentEvent[] = [{ type: "incident.alerted", alerts: news, raised, at: nowMs }];
+  const isTaken = ["acknowledged", "mitigating", "mitigated"].includes(incident.status);
+  const isWider = firing.some(
+    ({ cause, severity }) => severity === "page" && incident.alerts[causeKey(cause)] === undefined,
+  );
+  const widened = isTaken && isWider && nowMs - (incident.widenedAt ?? 0) >= widenedEachMs;
+  const events: IncidentEvent[] = [
+    { type: "incident.alerted", alerts: news, raised, ...(widened && { widened }), at: nowMs },
+  ];
   if (isAgain) events.push({ type: "incident.reopened", episode: incident.episode + 1, at: nowMs });
   if (incident.status === "mitigated" && newerThan(incident.mitigatedAt))
     events.push({ type: "incident.mitigating", why: "regressed", at: nowMs });
@@ -224,6 +238,9 @@ function joined(
   return [
     { type: "incident.joined", children: children.map(({ id }) => id), alerts, alertCount, ...said },
     ...(raises ? [{ type: "incident.alerted", alerts: [], raised: true, ...said } as const] : []),
+    ...(incident.status === "mitigated" && alerts.some(({ firing }) => Object.keys(firing).length > 0)
+      ? [regressed(said.at)]
+      : []),
   ];
 }
 
@@ -292,7 +309,11 @@ export function dueCheck(
 ): { readonly from: number; readonly to: number } | undefined {
   const { timers, checks, playbook } = incident;
   if (timers.check === undefined || timers.check > nowMs) return undefined;
-  return { from: checks.from, to: checks.from + windowMs(playbook.verificationTarget) };
+  const window = windowMs(playbook.verificationTarget);
+  // A clock that stood still: of the windows that were missed the last one tells how it is now.
+  const missed = Math.floor((nowMs - timers.check) / window);
+  const from = checks.from + missed * window;
+  return { from, to: from + window };
 }
 
 function checked(
@@ -301,8 +322,8 @@ function checked(
   at: number,
 ): IncidentEvent[] {
   const { status, checks, playbook } = incident;
-  // Windows do not overlap: one that was checked already, by whomever, is not checked again.
-  const isStale = from !== checks.from || to <= from || to > at;
+  // Windows do not overlap: one that was checked already, by whomever, is not checked again. Those before it may have been missed.
+  const isStale = from < checks.from || to <= from || to > at;
   if ((status !== "mitigating" && status !== "mitigated") || isStale) return [];
   const before = { pass: checks.passes, fail: checks.fails, inconclusive: checks.inconclusive }[result];
   const consecutive = before + 1;

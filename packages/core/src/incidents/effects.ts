@@ -12,6 +12,7 @@ export type Effect = {
   readonly incident: string;
   readonly version: number;
   readonly episode: number;
+  readonly calls: number;
   /** As they were after the event. */
   readonly status: Status;
   readonly severity: Severity;
@@ -19,10 +20,11 @@ export type Effect = {
   readonly tasks: readonly Task[];
 };
 
-/** `n`: with the effect's id the same for each attempt, and for nothing else. `dueAt`: not before. */
+/** `n`: with the effect's id the same for each attempt, and for nothing else. `since`: when it was to be done at first; `dueAt`: not before. */
 export type Task = {
   readonly n: number;
   readonly attempts: number;
+  readonly since: number;
   readonly dueAt: number;
 } & What;
 type What =
@@ -38,10 +40,11 @@ export const effectOf = (incident: Incident, event: IncidentEvent): Effect => ({
   incident: incident.id,
   version: incident.version,
   episode: incident.episode,
+  calls: incident.calls,
   status: incident.status,
   severity: incident.severity,
   at: event.at,
-  tasks: tasksOf(incident, event).map((what, n) => ({ n, attempts: 0, dueAt: event.at, ...what })),
+  tasks: tasksOf(incident, event).map((what, n) => ({ n, attempts: 0, since: event.at, dueAt: event.at, ...what })),
 });
 
 function tasksOf(incident: Incident, event: IncidentEvent): What[] {
@@ -66,7 +69,7 @@ function toldOf({ policy: { levels }, told }: Incident, event: IncidentEvent): r
     case "incident.escalated":
       return levelOf(levels, event.level).targets;
     case "incident.alerted":
-      return event.raised ? told : [];
+      return event.raised || event.widened ? told : [];
     case "action.requested":
       return event.approval === "required" ? told : [];
     case "incident.noted":

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { causeKey, evolve, maxCauses, replay } from "./evolve.ts";
+import { causeKey } from "./cause.ts";
+import { evolve, maxCauses, replay } from "./evolve.ts";
 import type { Alert, AlertsOf, Cause, Incident, IncidentEvent } from "./incident.ts";
 import { defaultPolicy, type Playbook } from "./response.ts";
 

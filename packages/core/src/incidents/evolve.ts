@@ -1,6 +1,7 @@
 import { keyPart } from "../follow/row-id.ts";
 import { given } from "../given.ts";
-import type { Action, Alert, AlertsOf, Cause, Incident, IncidentEvent, Timers } from "./incident.ts";
+import { causeKey } from "./cause.ts";
+import type { Action, Alert, AlertsOf, Incident, IncidentEvent, Timers } from "./incident.ts";
 import type { Level, Target } from "./response.ts";
 
 export const minuteMs = 60_000;
@@ -14,10 +15,6 @@ export const maxHeard = 4;
 /** Calls of a window may still be on their way when it ends. */
 const settlingMs = 2 * minuteMs;
 
-/** What has no alerts any more and may come back: the text stands for the cause in an incident, and in rows. */
-export const causeKey = ({ environment, server, tool, signal }: Cause): string =>
-  [environment, signal, server, tool].map(keyPart).join("/");
-
 export const ruleKey = ({ source, rule }: Pick<Alert, "source" | "rule">): string =>
   `${keyPart(source)}/${keyPart(rule)}`;
 
@@ -30,7 +27,26 @@ export function evolve(incident: Incident | undefined, event: IncidentEvent): In
   if (event.type === "incident.opened") return opened(event);
   if (incident === undefined) throw new TypeError(`${event.type} is no beginning of an incident.`);
   const before = event.type === "incident.reopened" ? asNew(incident) : incident;
-  return { ...before, ...changeOf(before, event), version: incident.version + 1 };
+  const calls = before.calls + (callsAnew(event) ? 1 : 0);
+  return { ...before, ...changeOf(before, event), calls, at: event.at, version: incident.version + 1 };
+}
+
+/** What somebody has taken, and is to be told of as if it were new. */
+function callsAnew(event: IncidentEvent): boolean {
+  switch (event.type) {
+    case "incident.acknowledgement.expired":
+      return true;
+    case "incident.alerted":
+      return event.widened === true;
+    case "incident.escalated":
+      return event.why !== "unacknowledged";
+    case "incident.mitigating":
+      return event.why === "regressed";
+    case "rollback.requested":
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** What a former episode came to is no part of the next: it has its events. */
@@ -42,10 +58,11 @@ function asNew({
   endedAt: _endedAt,
   lastStatus: _lastStatus,
   rollbackRequestedAt: _rollbackRequestedAt,
+  widenedAt: _widenedAt,
   postmortem,
   ...incident
 }: Incident): Incident {
-  return { ...incident, ...(postmortem && { postmortem: { ...postmortem, isComplete: false } }) };
+  return { ...incident, calls: 0, ...(postmortem && { postmortem: { ...postmortem, isComplete: false } }) };
 }
 
 /** @throws TypeError where there are none. */
@@ -73,6 +90,8 @@ function opened(event: Extract<IncidentEvent, { readonly type: "incident.opened"
     alertCount: 0,
     startedAt,
     openedAt: at,
+    at,
+    calls: 0,
     escalation: { level: 1, round: 1, overdue: 0 },
     told: levelOf(policy.levels, 1).targets,
     timers: {},
@@ -96,6 +115,7 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
         severity,
         alertCount: incident.alertCount + event.alerts.length,
         startedAt: Math.min(incident.startedAt, ...event.alerts.map((alert) => alert.startedAt)),
+        ...(event.widened && { widenedAt: at }),
       } as const;
       if (!event.raised) return after;
       const { status, timers } = incident;
@@ -111,7 +131,10 @@ function changeOf(incident: Incident, event: IncidentEvent): Partial<Incident> {
         startedAt: Math.min(incident.startedAt, ...event.alerts.map(({ firstAt }) => firstAt)),
       };
     case "incident.acknowledged": {
-      const timers = { acknowledgement: event.untilAt, ...statusDue(incident, at) };
+      // Who takes it over has no longer for a status than whoever had it.
+      const { status } = incident.timers;
+      const due = incident.status === "open" ? statusDue(incident, at) : given({ status });
+      const timers = { acknowledgement: event.untilAt, ...due };
       return {
         status: "acknowledged",
         acknowledgedAt: incident.acknowledgedAt ?? at,

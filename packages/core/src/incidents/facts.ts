@@ -1,11 +1,11 @@
 import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
 import { readSelection } from "../slo/counting.ts";
-import { type Catalogue, fits, openCatalogue } from "../slo/selection.ts";
+import { type Catalogue, openCatalogue } from "../slo/selection.ts";
 import type { ListedSeries } from "../slo/series.ts";
-import type { Selector } from "../slo/slo.ts";
 import { cellIn, lastMinutes } from "../slo/spans.ts";
 import { minuteMs, minuteOf, minutesPerHour } from "../slo/time.ts";
+import { isAbout, wantedOf } from "./cause.ts";
 import type { Cause } from "./incident.ts";
 
 /** What is known of a server when something befalls it: what playbooks are picked by. */
@@ -20,13 +20,6 @@ export interface Facts {
   readonly environmentsDiffer: boolean;
 }
 
-/** A cause as the counters select. */
-export const selectorOf = ({ environment, server, tool }: Cause): Selector => ({
-  ...(environment !== "*" && { environment }),
-  ...(server !== "*" && { server }),
-  ...(tool !== "" && tool !== "*" && { tool }),
-});
-
 export async function readFacts(
   projections: Pick<Projections, "cursor" | "list" | "read">,
   cause: Cause,
@@ -34,10 +27,10 @@ export async function readFacts(
 ): Promise<Facts> {
   const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
   const catalogue = openCatalogue(projections, generation);
-  const servers = (await catalogue.servers()).filter(
-    ({ server }) => cause.server !== "*" && fits(cause.server, server),
-  );
-  const own = servers.filter(({ environment }) => cause.environment === "*" || fits(cause.environment, environment));
+  const everywhere = { ...cause, environment: "*", tool: "" };
+  // Of all servers together nothing of this can be said.
+  const servers = (await catalogue.servers()).filter((one) => cause.server !== "*" && isAbout(everywhere, one));
+  const own = servers.filter((one) => isAbout({ ...cause, tool: "" }, one));
   const newest = newestVersion(own);
   const versions = new Set(servers.map((server) => newestVersion([server])?.version));
   return {
@@ -70,7 +63,7 @@ async function volumeOf(
 ): Promise<Pick<Facts, "volumeRatio">> {
   // Of all servers together it is not asked: whoever has ten thousand of them has other signs.
   if (cause.server === "*") return {};
-  const selection = await catalogue.select({ selector: selectorOf(cause) });
+  const selection = await catalogue.select(wantedOf(cause));
   const now = lastMinutes(minuteOf(nowMs) - 1, lately);
   const before = { from: now.from - minutesPerHour, to: now.from };
   const rows = await readSelection(projections, generation, selection, [now, before]);

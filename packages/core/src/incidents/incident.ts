@@ -122,6 +122,12 @@ export interface Incident {
   /** When what it is about began, as far as alerts say. */
   readonly startedAt: number;
   readonly openedAt: number;
+  /** Of its last event. */
+  readonly at: number;
+  /** How often in this episode whoever had been told was called anew: an acknowledgement had run out, a status was overdue, it became wider or failed again. */
+  readonly calls: number;
+  /** When it was last said that it has become wider. */
+  readonly widenedAt?: number;
   readonly acknowledgedAt?: number;
   readonly acknowledgedBy?: string;
   readonly mitigatedAt?: number;
@@ -179,8 +185,13 @@ export type IncidentEvent = Said &
         readonly runbook?: Runbook;
         readonly startedAt: number;
       }
-    /** Alerts came, or ceased. `raised`: it has become a page. */
-    | { readonly type: "incident.alerted"; readonly alerts: readonly Alert[]; readonly raised: boolean }
+    /** Alerts came, or ceased. `raised`: it has become a page; `widened`: more is befallen than was when somebody took it. */
+    | {
+        readonly type: "incident.alerted";
+        readonly alerts: readonly Alert[];
+        readonly raised: boolean;
+        readonly widened?: true;
+      }
     | { readonly type: "incident.acknowledged"; readonly untilAt: number }
     /** Nobody went on with what was acknowledged: it is open again. */
     | { readonly type: "incident.acknowledgement.expired" }

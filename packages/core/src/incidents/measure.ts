@@ -3,10 +3,11 @@ import { nearestEdge, nearestScore } from "../slo/buckets.ts";
 import { type Cell, countOf } from "../slo/cell.ts";
 import { readSelection } from "../slo/counting.ts";
 import { toNumber } from "../slo/ratio.ts";
+import type { Slo } from "../slo/slo.ts";
 import { type Known, readSlos } from "../slo/slos.ts";
 import { cellIn, type Span } from "../slo/spans.ts";
 import { minuteMs, minuteOf, minutesPerHour } from "../slo/time.ts";
-import { selectorOf } from "./facts.ts";
+import { wantedOf } from "./cause.ts";
 import type { CheckResult, Incident, Measured } from "./incident.ts";
 import type { Target } from "./response.ts";
 
@@ -25,40 +26,45 @@ export async function measure(
   nowMs: number,
 ): Promise<{ readonly result: CheckResult; readonly measured: Measured[] }> {
   const known = await readSlos(projections, nowMs);
-  const selection = await known.catalogue.select({ selector: selectorOf(incident.cause) });
+  const selection = await known.catalogue.select(wantedOf(incident.cause));
   const span: Span = { from: minuteOf(window.from), to: minuteOf(window.to) };
   const usual: Span = { from: minuteOf(incident.startedAt) - minutesPerHour, to: minuteOf(incident.startedAt) };
   const rows = await readSelection(projections, known.generation, selection, [span, usual]);
   await known.mustBeCurrent();
   const [cell, before] = [cellIn(rows, selection, span), cellIn(rows, selection, usual)];
   const usualCalls = ((before.attempts ?? 0) / minutesPerHour) * ((window.to - window.from) / minuteMs);
-  const budget = budgetOf(known, incident);
+  const objective = objectiveOf(known, incident);
   const measured = incident.playbook.verificationTarget.map((target) => ({
     ...target,
-    ...figureOf(target, cell, { budget, usualCalls }),
+    ...figureOf(target, cell, { objective, usualCalls }),
   }));
   return { result: resultOf(measured), measured };
 }
 
-/** Of the objective that has alerted; where none has, or it is gone, of a hundred calls one may fail. */
-function budgetOf({ slos }: Known, { alerts }: Incident): number {
+type Objective = Pick<Slo, "indicator"> & { readonly budget: number };
+
+/** The objective that has alerted; where none has, or it is gone, that of a hundred calls one may fail. */
+function objectiveOf({ slos }: Known, { alerts }: Incident): Objective {
   const sources = new Set(Object.values(alerts).map(({ source }) => source));
-  const found = slos.find(({ slo }) => sources.has(slo.name) && slo.indicator.sli === "availability");
-  return found === undefined ? 0.01 : toNumber(found.slo.budget);
+  const found = slos.find(({ slo }) => sources.has(slo.name))?.slo;
+  if (found === undefined) return { indicator: { sli: "availability", selector: {} }, budget: 0.01 };
+  return { indicator: found.indicator, budget: toNumber(found.budget) };
 }
 
 interface Given {
-  readonly budget: number;
+  readonly objective: Objective;
   readonly usualCalls: number;
 }
 
 /** @returns `measured` is absent where nothing can be said. */
-function figureOf(target: Target, cell: Cell, { budget, usualCalls }: Given): Pick<Measured, "measured" | "calls"> {
-  const { attempts = 0, valid = 0, failed = 0, retries = 0, refused = 0 } = cell;
+function figureOf(target: Target, cell: Cell, { objective, usualCalls }: Given): Pick<Measured, "measured" | "calls"> {
+  const { attempts = 0, retries = 0, refused = 0 } = cell;
   const part = (of: number, calls: number) => (calls === 0 ? { calls } : { measured: rounded(of / calls), calls });
   switch (target.sli) {
-    case "burn":
-      return valid === 0 ? { calls: valid } : { measured: rounded(failed / valid / budget), calls: valid };
+    case "burn": {
+      const { total, bad } = countOf(objective.indicator, cell);
+      return total === 0 ? { calls: 0 } : { measured: rounded(bad / total / objective.budget), calls: total };
+    }
     case "retries":
       return part(retries, attempts);
     case "refused":

@@ -4,10 +4,11 @@ import { afterAll, expect, test } from "vitest";
 import { type MemoryProjections, memoryProjections } from "../../../../test/support/memory-projections.ts";
 import { AppError } from "../errors.ts";
 import { given } from "../given.ts";
+import { causeKey } from "./cause.ts";
 import { runCommand } from "./command.ts";
 import { allowedIn, dueCheck } from "./decide.ts";
 import type { Effect } from "./effects.ts";
-import { causeKey, evolve, replay } from "./evolve.ts";
+import { evolve, replay } from "./evolve.ts";
 import type {
   Alert,
   Cause,
@@ -185,10 +186,17 @@ function tick(mine: Mine, now: number): void {
   }
 }
 
+/** Of windows whose time has come the last one tells how it is now. */
+function lastMissed({ checks, due }: Mine, now: number): number {
+  let from = checks.from;
+  for (let at = due.check ?? now; at + 5 * minute <= now; at += 5 * minute) from += 5 * minute;
+  return from;
+}
+
 function check(mine: Mine, from: number, result: CheckResult, now: number): void {
-  if (!isIn(mine, "mitigating", "mitigated") || from !== mine.checks.from || from + 5 * minute > now) return;
+  if (!isIn(mine, "mitigating", "mitigated") || from < mine.checks.from || from + 5 * minute > now) return;
   const { checks } = mine;
-  checks.from += 5 * minute;
+  checks.from = from + 5 * minute;
   mine.due.check = checks.from + 7 * minute;
   if (result === "inconclusive") {
     checks.inconclusive += 1;
@@ -344,6 +352,7 @@ function merge(parent: Mine, child: Mine, now: number): void {
     parent.heard.set(rule, [...own, ...times]);
   }
   if (child.severity === "page") raise(parent, now);
+  if (parent.status === "mitigated" && child.firing.size > 0) beginMitigating(parent, now);
 }
 
 /** @returns whether it is taken. What is taken has been done. */
@@ -353,6 +362,7 @@ function obey(model: Model, mine: Mine, command: Command): boolean {
   switch (command.type) {
     case "acknowledge":
       if (!isIn(mine, "open", "acknowledged")) return false;
+      if (mine.status === "acknowledged") return true; // it is always the same one who says so
       mine.status = "acknowledged";
       mine.due = { acknowledgement: now + 30 * minute, ...statusIn(mine, now) };
       return true;
@@ -707,7 +717,7 @@ function commandOf({ type, n, yes, into }: Ask, model: Model, mine: Mine, more =
       return { type, action, isDone: yes, detail: "200" };
     case "check": {
       const isDue = (mine.due.check ?? Number.POSITIVE_INFINITY) <= now;
-      const from = mine.checks.from - (isDue ? 0 : 5 * minute);
+      const from = isDue ? lastMissed(mine, now) : mine.checks.from - 5 * minute;
       return { type, from, to: from + 5 * minute, result: yes ? "pass" : "fail", measured: [] };
     }
     case "judge":
@@ -876,7 +886,7 @@ const timePasses = fc
         for (const mine of due.flatMap((id) => byId(model, id) ?? [])) {
           await give(model, real, mine, { type: "tick" });
           const window = dueCheck((await readIncident(real.projections, mine.id)) as Incident, model.now);
-          const { from } = mine.checks;
+          const from = lastMissed(mine, model.now);
           const isDue = (mine.due.check ?? Number.POSITIVE_INFINITY) <= model.now;
           mustEqual(window, isDue ? { from, to: from + 5 * minute } : undefined);
           if (window === undefined) continue;

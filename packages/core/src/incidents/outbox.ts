@@ -1,6 +1,8 @@
+import { AppError } from "../errors.ts";
 import type { Projections } from "../follow/ports.ts";
 import type { Events } from "../ports.ts";
 import { listKept } from "../slo/memory.ts";
+import { runCommand } from "./command.ts";
 import type { Effect, Task } from "./effects.ts";
 import type { Incident, IncidentEvent } from "./incident.ts";
 import type { Attempt, Notice, Ways } from "./ports.ts";
@@ -11,6 +13,7 @@ import { saidOf } from "./said.ts";
 import { collections, effectId, incidentsKept, listOutbox, readEvent, readIncident, transact } from "./store.ts";
 import { tell } from "./tell.ts";
 import { runAction } from "./tell-executor.ts";
+import { cut } from "./words.ts";
 
 export interface OutboxPorts {
   readonly projections: Projections;
@@ -32,11 +35,15 @@ export interface Delivered {
   readonly done: number;
   readonly failed: number;
   readonly givenUp: number;
+  /** There is more that can be done at once. */
+  readonly more: boolean;
 }
 
-const effectsPerLook = 500;
-/** Destinations that are told at the same time. */
+/** What one destination that is down for a day leaves behind must not hide what others are to be told. */
+const effectsPerLook = 10_000;
+/** Destinations that are told at the same time, and for how long before it is looked again at what there is for the others. */
 const lanesAtOnce = 8;
+const laneMs = 5_000;
 
 interface Waiting {
   readonly effect: Effect;
@@ -50,7 +57,7 @@ interface Waiting {
  * @param hasTime asked before each; what is left is done by the next look.
  */
 export async function deliver(ports: OutboxPorts, hasTime: () => boolean): Promise<Delivered> {
-  const sums = { done: 0, failed: 0, givenUp: 0 };
+  const sums = { done: 0, failed: 0, givenUp: 0, more: false };
   const effects = await listOutbox(ports.projections, effectsPerLook);
   if (effects.length === 0) return sums;
   const { destinations } = await readResponse(ports.projections);
@@ -62,15 +69,21 @@ export async function deliver(ports: OutboxPorts, hasTime: () => boolean): Promi
       lanes.set(lane, [...(lanes.get(lane) ?? []), { effect, task }]);
     }
   const waiting = [...lanes.values()];
+  const thrown: unknown[] = [];
   const work = async (): Promise<void> => {
-    for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift()) {
-      const { done, failed, givenUp } = await runLane(ports, known, lane, hasTime);
-      sums.done += done;
-      sums.failed += failed;
-      sums.givenUp += givenUp;
-    }
+    for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift())
+      try {
+        const { done, failed, givenUp, more } = await runLane(ports, known, lane, hasTime);
+        sums.done += done;
+        sums.failed += failed;
+        sums.givenUp += givenUp;
+        sums.more ||= more;
+      } catch (error) {
+        thrown.push(error); // the other lanes go on, and are waited for
+      }
   };
   await Promise.all(Array.from({ length: lanesAtOnce }, work));
+  if (thrown.length > 0) throw thrown[0];
   return sums;
 }
 
@@ -80,10 +93,14 @@ async function runLane(
   lane: readonly Waiting[],
   hasTime: () => boolean,
 ): Promise<Delivered> {
-  const sums = { done: 0, failed: 0, givenUp: 0 };
+  const sums = { done: 0, failed: 0, givenUp: 0, more: false };
   const held = new Set<string>();
+  const untilMs = ports.now() + laneMs;
   for (const { effect, task } of lane) {
-    if (!hasTime()) break;
+    if (!hasTime() || ports.now() > untilMs) {
+      sums.more = true;
+      break;
+    }
     const nowMs = ports.now();
     const isFirst = !held.has(effect.incident);
     held.add(effect.incident);
@@ -93,15 +110,39 @@ async function runLane(
     const attempt = await run(ports, known, effect, task);
     const fate = fateOf(attempt, {
       attempts: task.attempts + 1,
-      firstAt: effect.at,
+      firstAt: task.since,
       now: ports.now(),
       random: ports.random(),
     });
     await remember(ports, { effect, task, attempt, fate });
     if (fate.kind !== "due") held.delete(effect.incident);
+    if (fate.kind === "dead" && attempt.outcome === "failed") await sayDead(ports, effect, task, attempt.why);
     sums[({ over: "done", due: "failed", dead: "givenUp" } as const)[fate.kind]] += 1;
   }
   return sums;
+}
+
+/** Somebody was not told, and nothing else would say so; an executor that refuses has not done what it was asked. */
+async function sayDead(
+  { projections, events, now }: OutboxPorts,
+  effect: Effect,
+  task: Task,
+  why: string,
+): Promise<void> {
+  const destination = "destination" in task ? task.destination : task.kind;
+  const said = { type: "notice.undelivered", incident: effect.incident, destination, why: cut(why, 1_000) } as const;
+  await events.publish(said).catch(() => undefined); // it is kept, whoever hears of it
+  if (task.kind !== "run") return;
+  const event = await readEvent(projections, effect.incident, effect.version);
+  if (event?.type !== "action.started" && event?.type !== "action.undo.started") return;
+  const detail = cut(why, 500);
+  const command = { type: "finish", action: event.action, isDone: false, detail } as const;
+  await runCommand(projections, { incident: effect.incident, command, nowMs: now() }).catch(refusedAlready);
+}
+
+/** Somebody has said already what came of it. */
+function refusedAlready(error: unknown): void {
+  if (!(error instanceof AppError) || error.code !== "conflict") throw error;
 }
 
 /** Whether a destination may be tried now. A probe is written down before it is made, so of two at once one makes it. */
@@ -147,7 +188,8 @@ async function runTask(
       retryable: true,
       why: `There is no destination ${task.destination}: define it, or change the policy.`,
     };
-  const notice: Notice = { id: `${effect.id}/${task.n}`, incident, episode: effect.episode, event };
+  const { episode, calls } = effect;
+  const notice: Notice = { id: `${effect.id}/${task.n}`, incident, episode, calls, event };
   if (task.kind === "tell") return tell(ports.ways, destination, notice);
   if (task.kind === "ticket") return ports.ticket(incident, destination);
   return runAction(ports.ways, destination, notice);
@@ -213,7 +255,8 @@ const putBack = (
     for (const { id, effect } of some) {
       if ((await read(collections.dead, id)) === undefined) continue;
       const there = (await read(collections.outbox, effectId(effect))) as Effect | undefined;
-      const again = effect.tasks.map((task) => ({ ...task, attempts: 0, dueAt: nowMs }));
+      const again = effect.tasks.map((task) => ({ ...task, attempts: 0, since: nowMs, dueAt: nowMs }));
+      for (const task of again) if ("destination" in task) put(collections.breakers, task.destination, undefined);
       const tasks = [...(there?.tasks ?? []), ...again].sort((a, b) => a.n - b.n);
       put(collections.outbox, effectId(effect), { ...effect, tasks });
       put(collections.dead, id, undefined);

@@ -70,6 +70,8 @@ export interface Notice {
   readonly incident: Incident;
   /** The episode that the event belongs to. */
   readonly episode: number;
+  /** Of `Incident.calls`, after the event. */
+  readonly calls: number;
   readonly event: IncidentEvent;
 }
 

@@ -5,12 +5,14 @@ import { sweepIncidents } from "./sweep.ts";
 export type RespondPorts = OutboxPorts;
 
 /** `due`: incidents whose time had come. */
-export interface Responded extends Delivered {
+export interface Responded extends Omit<Delivered, "more"> {
   readonly due: number;
 }
 
+const nothing: Delivered = { done: 0, failed: 0, givenUp: 0, more: false };
+
 /**
- * One look at all incidents: what the clock has to say, then whatever is to be told or done because of what befell them, then what is not needed any more. Each has its turn, whatever becomes of the others.
+ * One look at all incidents: what the clock has to say, and whatever is to be told or done because of what befell them, by turns while there is more; then what is not needed any more. Each has its turn, whatever becomes of the others.
  *
  * @param hasTime asked before each step; what is left is for the next look. @param sweeps whether this look does the last part, too: once a minute is enough.
  * @throws what a port throws, at the end.
@@ -25,9 +27,14 @@ export async function respond(ports: RespondPorts, hasTime: () => boolean, sweep
       return otherwise;
     }
   };
-  const due = await attempt(() => advance(ports.projections, ports.now(), hasTime), 0);
-  const delivered = await attempt(() => deliver(ports, hasTime), { done: 0, failed: 0, givenUp: 0 });
+  const sums = { due: 0, done: 0, failed: 0, givenUp: 0 };
+  for (let more = true; more; ) {
+    sums.due += await attempt(() => advance(ports.projections, ports.now(), hasTime), 0);
+    const delivered = await attempt(() => deliver(ports, hasTime), nothing);
+    for (const name of ["done", "failed", "givenUp"] as const) sums[name] += delivered[name];
+    more = delivered.more && hasTime();
+  }
   if (sweeps) await attempt(() => sweepIncidents(ports, ports.now()), undefined);
   if (failed.length > 0) throw failed[0];
-  return { due, ...delivered };
+  return sums;
 }

@@ -1,4 +1,5 @@
-import { causeKey, minuteMs } from "./evolve.ts";
+import { causeKey, isWithin } from "./cause.ts";
+import { minuteMs } from "./evolve.ts";
 import type { Cause, Incident } from "./incident.ts";
 
 /** Siblings that open within this time have something in common. */
@@ -7,12 +8,9 @@ export const groupWithinMs = 5 * minuteMs;
 const toolsToGroup = 3;
 const serversToGroup = 5;
 
-type Scope = "tool" | "server" | "environment";
-const scopeOf = ({ server, tool }: Cause): Scope => (server === "*" ? "environment" : tool === "" ? "server" : "tool");
-
 /**
- * The causes whose incident an alert belongs to, where there is one: the widest first. A server's incident takes its tools' alerts, an environment's those of all its servers, of the same
- * signal; so nobody is called twice for one thing.
+ * The causes that lead to where an alert belongs, where nothing live is about it: the widest first. A server's incident takes its tools' alerts, an environment's those of all its servers, of the same signal; so nobody is
+ * called twice for one thing.
  */
 export function causesAround(cause: Cause): Cause[] {
   const { environment, server, signal } = cause;
@@ -25,13 +23,7 @@ export function causesAround(cause: Cause): Cause[] {
   return around.filter((_, i) => keys.indexOf(keys[i] ?? "") === i);
 }
 
-const isWithin = (wider: Cause, cause: Cause): boolean =>
-  wider.environment === cause.environment &&
-  wider.signal === cause.signal &&
-  causeKey(wider) !== causeKey(cause) &&
-  (wider.server === "*" || (wider.server === cause.server && wider.tool === ""));
-
-/** Those that a wider one takes in, as nobody works on them yet. */
+/** Those that a wider one takes in, as nobody mitigates them yet. */
 export const childrenOf = (parent: Cause, live: readonly Incident[]): Incident[] =>
   live.filter(({ status, cause }) => (status === "open" || status === "acknowledged") && isWithin(parent, cause));
 
@@ -40,13 +32,14 @@ export const childrenOf = (parent: Cause, live: readonly Incident[]): Incident[]
  *
  * @param live incidents that have not ended, the new one among them.
  */
-export function commonCause(opened: Incident, live: readonly Incident[], nowMs: number): Cause | undefined {
-  const { environment, server, signal } = opened.cause;
+export function commonCause({ cause }: Incident, live: readonly Incident[], nowMs: number): Cause | undefined {
+  const { environment, server, tool, signal } = cause;
+  if (server === "*") return undefined;
   const lately = live.filter(({ openedAt }) => nowMs - openedAt <= groupWithinMs);
   const everywhere: Cause = { environment, server: "*", tool: "", signal };
-  const servers = new Set(childrenOf(everywhere, lately).map(({ cause }) => cause.server));
-  if (scopeOf(opened.cause) !== "environment" && servers.size >= serversToGroup) return everywhere;
+  const servers = new Set(childrenOf(everywhere, lately).map((child) => child.cause.server));
+  if (servers.size >= serversToGroup) return everywhere;
   const whole: Cause = { environment, server, tool: "", signal };
-  const tools = new Set(childrenOf(whole, lately).map(({ cause }) => cause.tool));
-  return scopeOf(opened.cause) === "tool" && tools.size >= toolsToGroup ? whole : undefined;
+  const tools = new Set(childrenOf(whole, lately).map((child) => child.cause.tool));
+  return tool !== "" && tools.size >= toolsToGroup ? whole : undefined;
 }

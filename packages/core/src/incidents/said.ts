@@ -29,7 +29,12 @@ function detailOf(incident: Incident, event: IncidentEvent): IncidentDetail {
     case "incident.opened":
       return { type: event.type, hypothesis: event.playbook.hypothesis, startedAt: event.startedAt };
     case "incident.alerted":
-      return { type: event.type, alerts: event.alerts.length, raised: event.raised };
+      return {
+        type: event.type,
+        alerts: event.alerts.length,
+        raised: event.raised,
+        ...given({ widened: event.widened }),
+      };
     case "incident.acknowledged":
       return { type: event.type, untilAt: event.untilAt };
     case "incident.escalated":

@@ -2,8 +2,9 @@ import { AppError } from "../errors.ts";
 import { maxRowsPerCommit, type Projections, type Row, type RowKey } from "../follow/ports.ts";
 import { given } from "../given.ts";
 import { after, type Keeping, listKept } from "../slo/memory.ts";
+import { causeKey } from "./cause.ts";
 import { type Effect, effectOf } from "./effects.ts";
-import { causeKey, evolve } from "./evolve.ts";
+import { evolve } from "./evolve.ts";
 import type { Cause, Incident, IncidentEvent, Timers } from "./incident.ts";
 
 /** What incidents keep, as rows beside those of projections. All of it moves by compare-and-set on one cursor, so what is written together is there together. */
@@ -103,7 +104,9 @@ function open(projections: IncidentRows): { readonly transaction: Transaction; r
       append(incident, events) {
         const before = incident;
         let now = incident;
-        for (const event of events) {
+        for (const one of events) {
+          // Clocks differ, and go back; events of one incident do not.
+          const event = { ...one, at: Math.max(one.at, now?.at ?? 0) };
           now = evolve(now, event);
           put(eventsOf(now.id), versionId(now.version), event);
           const effect = effectOf(now, event);
@@ -196,13 +199,22 @@ export async function listDue(projections: Pick<Projections, "list">, nowMs: num
   return [...new Set(due.map(({ value }) => (value as { incident: string }).incident))];
 }
 
-/** Effects in the order in which they came, whatever their time. */
+const effectsPerRead = 500;
+
+/** Effects in the order in which they came, the first so many. */
 export async function listOutbox(projections: Pick<Projections, "list">, limit: number): Promise<Effect[]> {
-  const rows = await projections.list(incidentsKept.name, incidentsKept.generation, {
-    collection: collections.outbox,
-    limit,
-  });
-  return rows.map(({ value }) => value as unknown as Effect);
+  const effects: Effect[] = [];
+  for (let after: string | undefined; effects.length < limit; ) {
+    const rows = await projections.list(incidentsKept.name, incidentsKept.generation, {
+      collection: collections.outbox,
+      limit: Math.min(effectsPerRead, limit - effects.length),
+      ...(after !== undefined && { after }),
+    });
+    effects.push(...rows.map(({ value }) => value as unknown as Effect));
+    after = rows.at(-1)?.id;
+    if (rows.length < effectsPerRead) break;
+  }
+  return effects;
 }
 
 /** Of 15 digits, times and versions stand in the order of texts. */

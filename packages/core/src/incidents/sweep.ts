@@ -5,6 +5,7 @@ import type { Events } from "../ports.ts";
 import { listKept } from "../slo/memory.ts";
 import { openCatalogue } from "../slo/selection.ts";
 import type { Answered } from "./command.ts";
+import type { Dead } from "./outbox.ts";
 import { missingRunbooks } from "./pick.ts";
 import { readResponse } from "./response-store.ts";
 import { type CauseRow, collections, incidentsKept, transact } from "./store.ts";
@@ -12,6 +13,8 @@ import { type CauseRow, collections, incidentsKept, transact } from "./store.ts"
 /** Longer than any alert's window: what fired before an end may cease after it. */
 const causeKeptMs = 7 * 86_400_000;
 const answerKeptMs = 86_400_000;
+/** What could not be told in a month is of no use to anybody. */
+const deadKeptMs = 30 * 86_400_000;
 const rowsPerSweep = 50;
 
 /** Takes away what nobody will ask for any more, and says of versions that are new whether anybody has written how to go back from them. */
@@ -26,8 +29,11 @@ export async function sweepIncidents(
   const answers = (await listKept(projections, incidentsKept, collections.answered)).filter(({ value }) =>
     isOld((value as Answered).at, answerKeptMs),
   );
+  const dead = (await listKept(projections, incidentsKept, collections.dead)).filter(({ value }) =>
+    isOld((value as Dead).at, deadKeptMs),
+  );
   await transact(projections, async ({ read, put }) => {
-    for (const { collection, id, value } of [...causes, ...answers].slice(0, rowsPerSweep))
+    for (const { collection, id, value } of [...causes, ...answers, ...dead].slice(0, rowsPerSweep))
       if (JSON.stringify(await read(collection, id)) === JSON.stringify(value)) put(collection, id, undefined);
   });
   await sayUnguided({ projections, events });

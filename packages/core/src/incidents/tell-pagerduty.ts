@@ -8,8 +8,8 @@ const enqueue = "https://events.pagerduty.com/v2/enqueue";
 const maxSummary = 1_024;
 
 /**
- * PagerDuty's Events API v2 (https://developer.pagerduty.com/docs/events-api-v2/overview/). It takes a notice once: all of an episode has one `dedup_key`, and a trigger with it joins the incident
- * that is there. A new episode has a new key, since a trigger after a resolve would make another incident under the old one.
+ * PagerDuty's Events API v2 (https://developer.pagerduty.com/docs/events-api-v2/overview/). It takes a notice once: a trigger joins the incident that has its `dedup_key`. A new episode has a new key, since a trigger after a
+ * resolve would make another incident under the old one; and so has each time that people are to be called anew, since a trigger for what is acknowledged calls nobody. An acknowledgement and an end are said of all keys of the episode.
  *
  * For the same reason an event that comes late (it was tried again while somebody resolved the incident) is skipped once its episode is over: nobody would ever resolve what it opens.
  */
@@ -22,20 +22,23 @@ export async function tellPagerDuty(
   const words = wordsOf(notice);
   if (action === undefined || words === undefined) return skipped;
   if (action !== "resolve" && isOver(notice)) return skipped;
-  const { incident, episode } = notice;
-  const answer = await errand.send({
-    method: "POST",
-    url: destination.url ?? enqueue,
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      routing_key: await errand.secret(destination.routingKey),
-      event_action: action,
-      dedup_key: `tooltrail/${incident.id}/${episode}`,
-      ...(action === "trigger" && triggered(notice, words)),
-    }),
-  });
-  // Whatever stands between may answer 200 by itself; PagerDuty says 202 once it has taken the event.
-  if (answer.status !== 202) throw new Failure(`the answer was ${answer.status}, and not 202.`, true);
+  const { incident, episode, calls } = notice;
+  const routing_key = await errand.secret(destination.routingKey);
+  for (const call of action === "trigger" ? [calls] : Array.from({ length: calls + 1 }, (_, i) => i)) {
+    const answer = await errand.send({
+      method: "POST",
+      url: destination.url ?? enqueue,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        routing_key,
+        event_action: action,
+        dedup_key: `tooltrail/${incident.id}/${episode}${call === 0 ? "" : `/${call}`}`,
+        ...(action === "trigger" && triggered(notice, words)),
+      }),
+    });
+    // Whatever stands between may answer 200 by itself; PagerDuty says 202 once it has taken the event.
+    if (answer.status !== 202) throw new Failure(`the answer was ${answer.status}, and not 202.`, true);
+  }
   return done;
 }
 
@@ -46,9 +49,13 @@ function actionOf(event: IncidentEvent): "trigger" | "acknowledge" | "resolve" |
     case "incident.escalated":
     case "incident.status.overdue":
     case "incident.escalation.exhausted":
+    case "incident.acknowledgement.expired":
+    case "rollback.requested":
       return "trigger";
     case "incident.alerted":
-      return event.raised ? "trigger" : undefined;
+      return event.raised || event.widened ? "trigger" : undefined;
+    case "incident.mitigating":
+      return event.why === "regressed" ? "trigger" : undefined;
     case "incident.acknowledged":
       return "acknowledge";
     case "incident.resolved":

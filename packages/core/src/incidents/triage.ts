@@ -4,9 +4,9 @@ import { given } from "../given.ts";
 import { readMaintenances } from "../slo/definitions.ts";
 import { type Maintenance, windowOf } from "../slo/maintenance.ts";
 import { aboutText } from "./alert.ts";
+import { causeKey, isWithin, narrowness, wantedOf } from "./cause.ts";
 import { decide, reopens } from "./decide.ts";
-import { causeKey } from "./evolve.ts";
-import { type Facts, readFacts, selectorOf } from "./facts.ts";
+import { type Facts, readFacts } from "./facts.ts";
 import type { Alert, Cause, Command, Incident, IncidentEvent } from "./incident.ts";
 import { pickPlaybook, pickPolicy, pickRunbook } from "./pick.ts";
 import type { Destination, ResponsePolicy } from "./response.ts";
@@ -35,7 +35,8 @@ const maxMerged = 8;
 const alertsAtOnce = 100;
 /** Rows, at the most: of what is attached to an incident, which may be open again for it (two events, what follows from each, snapshot, cause, what was due and what is); and of what is opened, with whatever it takes in. */
 const rowsToAttach = 8;
-const rowsToOpen = 26 + 5 * maxMerged;
+const rowsToTakeIn = 8 + 5 * maxMerged;
+const rowsToOpen = 22 + rowsToTakeIn;
 
 /**
  * Finds for each alert the incident that it belongs to, and opens one where there is none. What is read and what is written is of one moment, so of two alerts about one thing, wherever they are
@@ -94,13 +95,22 @@ async function triageSome(
     for (const [key, owner] of owners) if (owner.id === incident.id) owners.set(key, incident);
   };
 
+  /** Of those that a wider one could not take in at once. */
+  const takeRest = (): void => {
+    for (const wide of live.filter(({ children }) => children.length > 0)) {
+      const rest = childrenOf(wide.cause, live);
+      if (rest.length === 0 || !hasRoomFor(rowsToTakeIn)) continue;
+      for (const one of takeIn(transaction, wide, rest, nowMs)) keep(one);
+    }
+  };
+
   const hasRoomFor = (rows: number): boolean =>
     transaction.size() + attached.size * rowsToAttach + rows <= maxRowsPerCommit;
 
   for (const alert of alerts) {
     const isAttached = (incident: Incident): boolean =>
       attached.get(incident.id)?.alerts.some(({ cause }) => causeKey(cause) === causeKey(alert.cause)) ?? false;
-    const owner = await ownerOf(transaction, { owners, isAttached }, alert, nowMs);
+    const owner = await ownerOf(transaction, { live, owners, isAttached }, alert, nowMs);
     if (owner !== undefined) {
       if (!attached.has(owner.id) && !hasRoomFor(rowsToAttach)) break;
       const some = attached.get(owner.id) ?? { incident: owner, alerts: [] };
@@ -126,6 +136,7 @@ async function triageSome(
     counts.done += 1;
   }
   settle();
+  takeRest();
   return counts;
 }
 
@@ -139,6 +150,7 @@ async function liveIncidents(transaction: Transaction): Promise<Incident[]> {
 
 /** What alerts before this one, of the same delivery, have come to. */
 interface Sofar {
+  readonly live: readonly Incident[];
   readonly owners: Map<string, Incident>;
   isAttached(incident: Incident): boolean;
 }
@@ -148,28 +160,33 @@ interface Sofar {
  */
 async function ownerOf(
   transaction: Transaction,
-  { owners, isAttached }: Sofar,
+  { live, owners, isAttached }: Sofar,
   alert: Alert,
   nowMs: number,
 ): Promise<Incident | undefined> {
-  const around: Incident[] = [];
-  for (const key of causesAround(alert.cause).map(causeKey)) {
-    const incident = owners.get(key) ?? (await ownerAt(transaction, key));
+  const key = causeKey(alert.cause);
+  const knows = (incident: Incident): boolean => isAttached(incident) || key in incident.alerts;
+  const around = live
+    .filter(({ cause }) => causeKey(cause) === key || isWithin(cause, alert.cause))
+    .map((incident) => ({ incident, cause: incident.cause }));
+  // A cause may also lead to where its incident was merged into, whatever that is about.
+  for (const cause of causesAround(alert.cause)) {
+    const id = causeKey(cause);
+    const incident = owners.get(id) ?? (await ownerAt(transaction, id));
     if (incident === undefined) continue;
-    owners.set(key, incident);
-    around.push(incident);
+    owners.set(id, incident);
+    around.push({ incident, cause });
   }
-  const knows = (incident: Incident): boolean => isAttached(incident) || causeKey(alert.cause) in incident.alerts;
-  const live = around.find(
-    (incident) => incident.endedAt === undefined && (alert.state === "firing" || knows(incident)),
-  );
-  if (live !== undefined) return live;
-  return around.findLast((incident) => {
-    const { endedAt, status } = incident;
-    if (endedAt === undefined) return false;
-    if (isAttached(incident) || (knows(incident) && alert.startedAt <= endedAt)) return true;
-    return alert.state === "firing" && status === "resolved" && reopens(incident, nowMs);
+  around.sort((a, b) => narrowness(a.cause) - narrowness(b.cause));
+  const isLive = ({ endedAt }: Incident): boolean => endedAt === undefined;
+  const widest = around.find(({ incident }) => isLive(incident) && (alert.state === "firing" || knows(incident)));
+  if (widest !== undefined) return widest.incident;
+  const nearest = around.findLast(({ incident }) => {
+    if (isLive(incident)) return false;
+    if (knows(incident) && alert.startedAt <= (incident.endedAt ?? 0)) return true;
+    return alert.state === "firing" && incident.status === "resolved" && reopens(incident, nowMs);
   });
+  return nearest?.incident;
 }
 
 /** What a cause leads to; of a merged one what it was merged into. */
@@ -199,10 +216,10 @@ async function open(
   nowMs: number,
 ): Promise<Incident> {
   const { minutesSinceChange, minutesSinceRelease, volumeRatio, environmentsDiffer, ...known } = await facts(cause);
-  const serverVersion = version ?? known.serverVersion;
-  const place = { environment: cause.environment, server: cause.server };
-  const runbook =
-    serverVersion === undefined ? undefined : pickRunbook(response.runbooks, { ...place, version: serverVersion });
+  // Of several servers no version is that of all.
+  const serverVersion = cause.server.includes("*") ? undefined : (version ?? known.serverVersion);
+  const { environment, server } = cause;
+  const runbook = pickRunbook(response.runbooks, { environment, server, ...given({ version: serverVersion }) });
   const playbook = pickPlaybook(response.playbooks, {
     cause,
     severity,
@@ -249,8 +266,7 @@ function takeIn(transaction: Transaction, parent: Incident, others: readonly Inc
 
 /** What nobody allowed is no part of any maintenance. */
 const isUnderMaintenance = ({ cause }: Alert, windows: readonly Maintenance[], nowMs: number): boolean =>
-  cause.signal !== "policy_drift" &&
-  windowOf({ indicator: { selector: selectorOf(cause) } }, windows, nowMs) !== undefined;
+  cause.signal !== "policy_drift" && windowOf({ indicator: wantedOf(cause) }, windows, nowMs) !== undefined;
 
 /** Each cause is looked up once. */
 function rememberFacts({ projections, changedAt }: TriagePorts, nowMs: number): Known["facts"] {

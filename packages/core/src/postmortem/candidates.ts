@@ -1,12 +1,12 @@
 import type { ControlRecord } from "@tooltrail/format";
 import { counters, type DefinitionChanges, definitionChanges } from "../follow/counters.ts";
+import { isAbout } from "../incidents/cause.ts";
 import type { Cause } from "../incidents/incident.ts";
 import { ownServer } from "../own-server.ts";
 import type { Ledger } from "../ports.ts";
 import { kindNeedle } from "./failing.ts";
 import type { Counted } from "./impact.ts";
 import type { Candidate } from "./postmortem.ts";
-import { isInScope } from "./scope.ts";
 import { batchesIn, boundsOf, recordsIn, type Span } from "./walk.ts";
 
 export interface Candidates {
@@ -72,11 +72,8 @@ async function newDefinitions({ projections, known }: Counted, cause: Cause, spa
 }
 
 /** Whether something of a server belongs to what an incident is about, whatever the tool: tools of one server change together. */
-const isOf = (
-  cause: Cause,
-  { server, environment }: { readonly server: string; readonly environment: string },
-): boolean => isInScope({ ...cause, tool: "" }, { id: server, environment }, anyRecord);
-const anyRecord = { schema: "tooltrail.record/1", kind: "lifecycle", at: 0, event: "alive" } as const;
+const isOf = (cause: Cause, place: { readonly environment: string; readonly server: string }): boolean =>
+  isAbout({ ...cause, tool: "" }, place);
 
 const inWords = (environment: string): string => (environment === "" ? "" : ` in ${environment}`);
 

@@ -16,7 +16,8 @@ export const escaped = (text: string): string =>
     .replaceAll(/(@|\\#|GH-)(?=\w)/gi, `$1${pause}`)
     .replaceAll(/(https?|ftp|mailto)(?=:)|www(?=\.)/gi, `$&${pause}`);
 
-const link = /https?:\/\/[^\s<>()[\]"'`|\\*]*[^\s<>()[\]"'`|\\*.,;:!?]/g;
+/** It is written as it is, and so has nothing in it that is not seen: no control character for a terminal, nothing that hides where it leads. */
+const link = /https?:\/\/[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800<>()[\]"'`|\\*]+(?<![.,;:!?])/gu;
 
 /** What people wrote, as paragraphs; a line that begins with `- ` or `* ` is one of a list. Links stay links. */
 export function paragraphs(text: string): string {

@@ -9,10 +9,11 @@ import { minuteMs, minuteOf } from "../slo/time.ts";
 import { changesIn, controlText } from "./candidates.ts";
 import { contractsOf } from "./contracts.ts";
 import { type Failing, findFailing, maxFailing } from "./failing.ts";
-import { type Counted, firstBadMinute, impactOf } from "./impact.ts";
+import { type Counted, impactOf } from "./impact.ts";
 import { judgeOf } from "./judge.ts";
 import type { Candidate, ContractTestItem, EvidenceItem, Impact } from "./postmortem.ts";
 import { addReceipts } from "./receipts.ts";
+import { findFirstMinute, startOf } from "./start.ts";
 import type { Found, Span } from "./walk.ts";
 
 /** What a postmortem is drafted from. `log` is what receipts are made by. */
@@ -24,7 +25,7 @@ export interface EvidencePorts {
 
 /** What the records say of an incident. */
 export interface Evidence {
-  /** When it began to hurt: the first bad record in the window of the alert; else what the alert says. */
+  /** When it began to hurt: the first bad record of the run of bad minutes that the alert ended; where counters know of none, the first in the alert's window; else what the alert says. */
   readonly startedAt: number;
   readonly impact: Impact;
   readonly candidates: readonly Candidate[];
@@ -58,14 +59,14 @@ export async function collectEvidence(
   const slo = objectiveOf(known, incident, alerts);
   const judge = judgeOf(cause.signal, slo?.indicator.threshold);
 
+  const lookbackMs = lookbackOf(slo, alerts);
+  const first = await findFirstMinute(counted, { cause, judge, slo }, incident.startedAt, lookbackMs);
   const searched: Span = {
-    fromMs: incident.startedAt - lookbackOf(slo, alerts),
+    fromMs: first === undefined ? incident.startedAt - lookbackMs : first * minuteMs,
     toMs: (minuteOf(endOf(events) ?? nowMs) + 1) * minuteMs,
   };
-  const failing = await findFailing(ledger, { cause, judge }, searched, () =>
-    firstBadMinute(counted, cause, judge, searched),
-  );
-  const startedAt = failing.records[0]?.record.at ?? incident.startedAt;
+  const failing = await findFailing(ledger, { cause, judge }, searched);
+  const startedAt = startOf(first, failing, incident.startedAt);
   const span = { fromMs: minuteOf(startedAt) * minuteMs, toMs: searched.toMs };
   const impact = await impactOf(counted, { cause, judge, slo }, failing, span);
 

@@ -24,25 +24,15 @@ interface Wanted {
 }
 
 /**
- * Looks for bad records in the ledger, from the end of a span back to its beginning. Where there are more than one looks at, the end would be all that is seen, and the beginning tells more: then that minute is looked at, too.
- *
- * @param firstBadMinute as counters know it, asked for only then.
+ * Looks for bad records in the ledger, from the end of a span back to its beginning. Where there are more than one looks at, the end would be all that is seen, and the beginning tells more: then its first minute is looked at, too.
  */
-export async function findFailing(
-  ledger: Pick<Ledger, "newestFirst">,
-  wanted: Wanted,
-  span: Span,
-  firstBadMinute: () => Promise<number | undefined>,
-): Promise<Failing> {
+export async function findFailing(ledger: Pick<Ledger, "newestFirst">, wanted: Wanted, span: Span): Promise<Failing> {
   const whole = boundsOf(maxBatches);
   const found = await badIn(ledger, wanted, span, whole);
   if (!whole.isCut) return { records: [...found.values()].sort(oldestFirst), isCut: false };
-  const minute = await firstBadMinute();
-  if (minute !== undefined) {
-    const first = { fromMs: Math.max(span.fromMs, minute * minuteMs), toMs: (minute + 1) * minuteMs };
-    for (const [id, one] of await badIn(ledger, wanted, first, boundsOf(maxFirstBatches), usualSpreadMs))
-      found.set(id, one);
-  }
+  const first = { fromMs: span.fromMs, toMs: span.fromMs + minuteMs };
+  for (const [id, one] of await badIn(ledger, wanted, first, boundsOf(maxFirstBatches), usualSpreadMs))
+    found.set(id, one);
   return { records: [...found.values()].sort(oldestFirst), isCut: true };
 }
 

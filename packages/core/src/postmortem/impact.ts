@@ -1,8 +1,8 @@
 import type { Projections } from "../follow/ports.ts";
+import { wantedOf } from "../incidents/cause.ts";
 import type { Cause } from "../incidents/incident.ts";
 import { countsFrom, readFor, readSelection } from "../slo/counting.ts";
 import { evaluate } from "../slo/evaluate.ts";
-import type { Selection } from "../slo/selection.ts";
 import type { Slo } from "../slo/slo.ts";
 import type { Known } from "../slo/slos.ts";
 import { cellIn } from "../slo/spans.ts";
@@ -10,7 +10,6 @@ import { minuteMs, minuteOf } from "../slo/time.ts";
 import type { Failing } from "./failing.ts";
 import type { Judge } from "./judge.ts";
 import type { Hit, Impact } from "./postmortem.ts";
-import { selectedBy } from "./scope.ts";
 import type { Span } from "./walk.ts";
 
 const maxListed = 50;
@@ -35,7 +34,7 @@ export async function impactOf(
   { fromMs, toMs }: Span,
 ): Promise<Impact> {
   const minutes = { from: minuteOf(fromMs), to: minuteOf(toMs - 1) + 1 };
-  const selection = await known.catalogue.select(selectedBy(cause));
+  const selection = await known.catalogue.select(wantedOf(cause));
   const rows = await readSelection(projections, known.generation, selection, [minutes]);
   const principals = new Set(records.flatMap(({ record }) => ("principal" in record ? [record.principal.ref] : [])));
   const versions = hits(records.map(({ server: { id, version = "" } }) => JSON.stringify([id, version])));
@@ -76,24 +75,4 @@ async function budgetOf(
   };
   const before = await spentAt(from - 1);
   return { slo: slo.name, ...(before !== undefined && { spentBefore: before }), spent: (await spentAt(to - 1)) ?? 0 };
-}
-
-/** Series that are looked into, and minutes, where the first bad one is sought. */
-const maxSeries = 50;
-const maxMinutes = 480;
-
-/** The first minute of a span that has something bad in it. */
-export async function firstBadMinute(
-  { projections, known }: Counted,
-  cause: Cause,
-  judge: Judge,
-  { fromMs, toMs }: Span,
-): Promise<number | undefined> {
-  const { series, ...versions } = await known.catalogue.select(selectedBy(cause));
-  const selection: Selection = { ...versions, series: series.slice(0, maxSeries) };
-  const first = minuteOf(fromMs);
-  const minutes = Array.from({ length: Math.min(maxMinutes, minuteOf(toMs - 1) + 1 - first) }, (_, i) => first + i);
-  const spans = minutes.map((minute) => ({ from: minute, to: minute + 1 }));
-  const rows = await readSelection(projections, known.generation, selection, spans);
-  return spans.find((span) => judge.count(cellIn(rows, selection, span)).bad > 0)?.from;
 }

@@ -61,6 +61,8 @@ const incident: Incident = {
   alertCount: 1,
   startedAt: 11 * minute,
   openedAt: 12 * minute,
+  at: 12 * minute,
+  calls: 0,
   escalation: { level: 1, round: 1, overdue: 0 },
   told: [],
   timers: {},
@@ -288,6 +290,19 @@ describe("as Markdown", () => {
     expect(markdown).toContain(
       "Two:\n\n- one, see [https\u200b://wiki.example/a_b](https://wiki.example/a_b).\n- two\n\nThat is all.",
     );
+  });
+
+  test.each([
+    ["a terminal obeys", "\u001b[2J"],
+    ["nobody sees", "\u00ad\u200b\u2060"],
+    ["turns the direction of writing", "\u202e"],
+    ["is blank, and no space", "\u3164\u2800\u034f"],
+    ["ends a line for some", "\u2028\u0085"],
+  ])("a link ends before what %s", (_, hidden) => {
+    const markdown = markdownOf(aPostmortem({ lessons: `See https://x.example/${hidden}a, or not.` }));
+    expect(markdown).toContain("(https://x.example/)");
+    expect(markdown.match(/\]\([^)]*[\p{C}\p{Zl}\p{Zp}\u034f\u2800\u3164][^)]*\)/u)).toBeNull();
+    expect(markdown).not.toMatch(/[\u001b\u00ad\u2060\u202e\u2028\u0085]/);
   });
 
   test("a fence holds whatever is in it", () => {

@@ -200,13 +200,14 @@ function burnFigures(
   { rule, since, burnLong, burnShort, budgetSpent }: Omit<Transition, "minute" | "state">,
   nowMs: number,
 ) {
-  const { sli, selector } = slo.indicator;
+  const { sli, selector, literal } = slo.indicator;
   return {
     slo: slo.name,
     rule: rule.name,
     severity: rule.severity,
     sli,
     ...selector,
+    ...(literal && { literal }),
     at: nowMs,
     startedAt: since * minuteMs,
     burnLong: rounded(burnLong),

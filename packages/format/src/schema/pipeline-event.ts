@@ -41,6 +41,7 @@ const burn = {
   rule: name,
   severity,
   sli: z.enum(["availability", "latency", "freshness", "quality", "schema"]),
+  literal: z.literal(true).optional(),
   ...selected,
   at: timeMs,
   startedAt: timeMs,
@@ -131,10 +132,17 @@ export const pipelineEvent = z.discriminatedUnion("detail-type", [
       detail,
     }),
   ),
+  saying(
+    "notice.undelivered",
+    z.strictObject({ incident: incident.incident, destination: id, why: z.string().max(1_024) }),
+  ),
   saying("incidents.advanced", z.strictObject({})),
   saying("runbook.missing", z.strictObject({ environment: z.string().max(256), server, version: z.string().max(256) })),
   saying("incident.opened", z.strictObject({ ...incident, hypothesis: words, startedAt: timeMs })),
-  saying("incident.alerted", z.strictObject({ ...incident, alerts: z.int().min(0), raised: z.boolean() })),
+  saying(
+    "incident.alerted",
+    z.strictObject({ ...incident, alerts: z.int().min(0), raised: z.boolean(), widened: z.literal(true).optional() }),
+  ),
   saying("incident.acknowledged", z.strictObject({ ...incident, untilAt: timeMs })),
   saying("incident.acknowledgement.expired", z.strictObject(incident)),
   saying(
