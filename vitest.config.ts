@@ -17,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: "system",
-          include: ["test/{pipeline,sdk,infra,interop,bench,readme,chaos}/**/*.test.ts"],
+          include: ["test/{pipeline,sdk,infra,interop,bench,readme,chaos,story}/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
