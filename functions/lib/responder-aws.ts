@@ -29,6 +29,7 @@ export async function responder(): Promise<Responder> {
     destinations: [],
     random: Math.random,
     now,
+    startedAtMs: 0, // the queue takes, whatever becomes of a function
     draft: (incident) => keepDraft({ ledger, projections, log }, incident, now()),
     ticket: (incident, destination) => keepTicket({ projections, ways: ways(), nowMs: now() }, incident, destination),
   };

@@ -10,6 +10,7 @@ import { events, ports } from "./ports-local.ts";
 import { localSecrets } from "./secrets-local.ts";
 
 const now = Date.now;
+const startedAtMs = now();
 
 const ways = once(() => ({
   http: fetchHttp(),
@@ -28,6 +29,7 @@ export async function responder(): Promise<Responder> {
     destinations: ownDestinations(),
     random: Math.random,
     now,
+    startedAtMs,
     draft: (incident) => keepDraft(evidence, incident, now()),
     ticket: (incident, destination) =>
       keepTicket({ projections: log.projections, ways: ways(), nowMs: now() }, incident, destination),

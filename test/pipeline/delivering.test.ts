@@ -137,7 +137,7 @@ describe("what follows from events", () => {
     }
     expect(said.map((event) => ("version" in event ? event.version : 0))).toEqual(said.map((_, i) => i + 1));
     expect(await listOutbox(projections, 10)).toEqual([]);
-    expect(await deliver(ports(), always)).toEqual({ done: 0, failed: 0, givenUp: 0 });
+    expect(await deliver(ports(), always)).toEqual({ done: 0, failed: 0, givenUp: 0, more: false });
   });
 
   test("one destination that is down holds up no other, is left alone for a while, and hears all of it in order once it is back", async () => {
@@ -250,6 +250,100 @@ describe("what follows from events", () => {
     clock.nowMs += minuteMs;
     await deliver(ports(), always);
     expect(typesAt(hook)).toContain("incident.opened");
+  });
+
+  test("what one destination leaves behind in half a day hides nothing from the others", async () => {
+    pager.answerWith(broken);
+    for (let i = 0; i < 60; i += 1) {
+      clock.nowMs += 12 * minuteMs;
+      const id = await anIncident();
+      for (let n = 0; n < 10; n += 1)
+        await run(id, { type: "status", text: `${n}`, owner: "ada", etaAt: clock.nowMs + 1 });
+      await run(id, { type: "cancel", reason: "a drill" });
+      await deliver(ports(), always);
+    }
+    expect((await listOutbox(projections, 10_000)).length).toBeGreaterThan(500);
+    const opened = typesAt(hook).filter((type) => type === "incident.opened");
+    expect(opened).toHaveLength(60);
+  });
+
+  test("where the bus fails, each destination is told once all the same", async () => {
+    await anIncident();
+    const failing: OutboxPorts = {
+      ...ports({
+        ...projections,
+        async commit(...change) {
+          const rows = JSON.stringify(change);
+          if (rows.includes('"kind":"publish"')) return projections.commit(...change);
+          throw new AppError("unavailable", "throttled", { outcome: "not-applied" });
+        },
+      }),
+    };
+    await deliver(failing, always).catch(() => undefined);
+    await deliver(ports(), always);
+    expect(typesAt(hook)).toEqual(["incident.opened", "action.requested"]);
+  });
+
+  test("people are called anew when their acknowledgement has run out, and nothing stays open at PagerDuty after the end", async () => {
+    const id = await anIncident();
+    await deliver(ports(), always);
+    await run(id, { type: "acknowledge" });
+    await deliver(ports(), always);
+    clock.nowMs += 30 * minuteMs;
+    await run(id, { type: "tick" });
+    await deliver(ports(), always);
+    expect(pager.incidents()).toMatchObject([{ state: "acknowledged" }, { state: "triggered" }]);
+    await run(id, { type: "acknowledge" });
+    await run(id, { type: "cancel", reason: "a drill" });
+    await deliver(ports(), always);
+    expect(pager.incidents()).toMatchObject([{ state: "resolved" }, { state: "resolved" }]);
+  });
+
+  test("that somebody was not told is said, and an executor that refuses has not done it", async () => {
+    await define(
+      {
+        kind: "Destination",
+        name: "robot",
+        type: "webhook",
+        url: `${hook.url}-elsewhere`,
+        signingKey: { secret: "hook-key" },
+      },
+      {
+        kind: "ResponsePolicy",
+        name: "files",
+        server: "files",
+        levels: [{ targets: [], waitMinutes: 5 }],
+        rounds: 1,
+        acknowledgedForMinutes: 30,
+        tickets: [],
+        executors: ["robot"],
+      },
+    );
+    const id = await anIncident();
+    await run(id, { type: "approve", action: "a1" });
+    await deliver(ports(), always);
+    expect(said.filter(({ type }) => type === "notice.undelivered")).toMatchObject([
+      { incident: id, destination: "robot" },
+    ]);
+    const [incident] = await listIncidents(projections, { limit: 1 });
+    expect(incident?.actions).toMatchObject([{ id: "a1", state: "failed", detail: expect.stringMatching(/404/) }]);
+  });
+
+  test("what was given up after a day is tried again as if for the first time", async () => {
+    await anIncident();
+    pager.answerWith(broken);
+    for (let i = 0; i < 300; i += 1) {
+      clock.nowMs += 10 * minuteMs;
+      await deliver(ports(), always);
+    }
+    expect(await listUndelivered(projections)).toHaveLength(1);
+    expect(await retryUndelivered(projections, undefined, clock.nowMs)).toBe(1);
+    await deliver(ports(), always);
+    expect(await listUndelivered(projections)).toEqual([]); // one that fails again has another day
+    pager.answerWith();
+    clock.nowMs += minuteMs;
+    await deliver(ports(), always);
+    expect(pager.incidents()).toMatchObject([{ state: "triggered" }]);
   });
 
   test("what there is no time for is left for the next look", async () => {

@@ -3,7 +3,11 @@ import { defaultPolicy, type Playbook } from "@tooltrail/core/incidents/response
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { draftPostmortem } from "@tooltrail/core/postmortem/draft";
 import { collectEvidence } from "@tooltrail/core/postmortem/evidence";
+import { judgeOf } from "@tooltrail/core/postmortem/judge";
 import { markdownOf } from "@tooltrail/core/postmortem/markdown";
+import { findFirstMinute, startOf } from "@tooltrail/core/postmortem/start";
+import type { Slo } from "@tooltrail/core/slo/slo";
+import { readSlos } from "@tooltrail/core/slo/slos";
 import { verifyReceipt } from "@tooltrail/core/verify/receipt";
 import {
   type AuditRecord,
@@ -14,13 +18,14 @@ import {
   type OutcomeReason,
   recordId,
   recordSchema,
+  type ServerRef,
   sha256,
   shapeOf,
 } from "@tooltrail/format";
 import { afterEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 import { aCall, anIdentity } from "../support/batches.ts";
-import { msOf, noon } from "../support/burning.ts";
+import { aWatched, msOf, noon } from "../support/burning.ts";
 import { aSignedBatch } from "../support/fleets.ts";
 import { aMeteredFleet, firstDay, scanned } from "../support/metered.ts";
 import { randomFrom } from "../support/pieces.ts";
@@ -288,31 +293,164 @@ test.each(["availability", "schema"] as const)("counts %s over a random fleet as
   }
 });
 
-const letterRef = (letter: string) => ({ ref: `p_${letter.repeat(26)}`, method: "os", verified: true }) as const;
-
-/** Calls of one server: by minute, counted from noon, how many went well and how many did not, the latter from its tenth second on. */
-const minutesOf = (server: ServerRef, emitter: number, minutes: readonly (readonly [number, number, number])[]) =>
+/** Of one server, by minute from noon on: how many calls went well, and how many did not, ten seconds before its end. */
+type Minutes = readonly (readonly [minute: number, good: number, bad: number])[];
+const each = (from: number, to: number, good: number, bad: number): Minutes =>
+  Array.from({ length: to - from }, (_, i) => [from + i, good, bad]);
+const theBad = (atMinute: number): number => msOf(noon + atMinute) + 50_000;
+const theCalls = (minutes: Minutes, server: ServerRef, emitter = 1): Promise<StoredBatch[]> =>
   Promise.all(
-    minutes.map(([minuteOfDay, good, bad], seq) => {
-      const at = msOf(noon + minuteOfDay);
+    minutes.map(([atMinute, good, bad], seq) => {
       const records = [
-        ...Array.from({ length: good }, (_, i) => aCall({ at: at + i })),
-        ...Array.from({ length: bad }, (_, i) => aCall({ at: at + 10_000 + i, outcome: { class: "timeout" } })),
+        ...Array.from({ length: good }, (_, i) => aCall({ at: msOf(noon + atMinute) + i, tool: "read" })),
+        ...Array.from({ length: bad }, (_, i) =>
+          aCall({ at: theBad(atMinute) + i, tool: "read", outcome: { class: "timeout" } }),
+        ),
       ];
-      return aSignedBatch({ emitter, seq, server, records, receivedAtMs: at + 20_000 });
+      return aSignedBatch({ emitter, seq, server, records, receivedAtMs: theBad(atMinute) + 5_000 });
     }),
   );
-const each = (from: number, to: number, good: number, bad: number) =>
-  Array.from({ length: to - from }, (_, i) => [from + i, good, bad] as const);
 
-test.each<{ when: string; signal?: Cause["signal"]; before: (readonly [number, number, number])[]; starts: number }>([
-  { when: "one failure was long before", before: [[-50, 0, 1], ...each(-49, -1, 10, 0)], starts: -1 },
-  { when: "little failed all the time, as the objective allows", before: each(-12, -1, 249, 1), starts: -1 },
-  { when: "little failed all the time, and no objective allows it", signal: "auth_mismatch", before: [], starts: 0 },
-  { when: "five minutes were good", before: [[-20, 0, 1], ...each(-6, -1, 9, 0)], starts: -1 },
-  { when: "four minutes were good", before: [[-20, 0, 1], ...each(-5, -1, 9, 0)], starts: -20 },
-  { when: "nobody called for a quarter of an hour", before: [[-20, 2, 1]], starts: -20 },
-])("it begins with the outage and not with what failed otherwise, where $when", async () => {});
+test.each<{ where: string; before: Minutes; begins: number; environment?: string }>([
+  { where: "one call had failed long before", before: [[-50, 0, 1], ...each(-49, -1, 10, 0)], begins: -1 },
+  { where: "five good minutes came before it", before: [[-20, 0, 1], ...each(-6, -1, 9, 0)], begins: -1 },
+  { where: "the objective allows what failed before", before: each(-12, -1, 249, 1), begins: -1 },
+  {
+    where: "no objective allows what failed before",
+    before: each(-12, -1, 249, 1),
+    begins: -12,
+    environment: "elsewhere",
+  },
+  { where: "four good minutes lay in between", before: [[-20, 0, 1], ...each(-5, -1, 9, 0)], begins: -20 },
+  { where: "nobody called in between", before: [[-20, 9, 1]], begins: -20 },
+])(
+  "counts from the first failure of the outage, and no earlier, where $where",
+  async ({ before, begins, environment = "production" }) => {
+    const minutes: Minutes = [...before, [-1, 0, 20]];
+    const calls = await theCalls(minutes, { id: "files", environment });
+    const changes = [
+      aControl(noon - 130, "slo.apply", { name: "a" }),
+      aControl(noon - 100, "slo.apply", { name: "b" }),
+      aControl(noon - 99, "incident.note", { id: "inc_0" }),
+      aControl(noon - 98, "slo.read", { name: "b" }),
+    ];
+    const controls = await Promise.all(
+      changes.map((record, seq) => aSignedBatch({ emitter: 9, seq, server: { id: "tooltrail" }, records: [record] })),
+    );
+    const pipeline = await aPipeline(openFirst);
+    await pipeline.arrive([...calls, ...controls]);
+    await pipeline.follow([...calls, ...controls]);
+    const { incident, events } = anIncident({ ...cause, environment }, noon, noon + 5);
+    const evidence = await collectEvidence(pipeline.ports, incident, events, msOf(noon + 6));
+    expect(evidence.startedAt).toBe(theBad(begins));
+    const { times, durations } = draftPostmortem(incident, events, evidence, msOf(noon + 6));
+    expect([times.startedAt, durations.timeToDetectMs]).toEqual([theBad(begins), msOf(noon) - theBad(begins)]);
+    const counted = minutes.filter(([at]) => at >= begins);
+    const bad = counted.reduce((sum, [, , some]) => sum + some, 0);
+    const total = counted.reduce((sum, [, good]) => sum + good, bad);
+    expect(evidence.impact).toMatchObject({ from: msOf(noon + begins), calls: { total, bad }, tools: [{ bad }] });
+    expect(evidence.records[0]?.at).toBe(theBad(begins));
+    // What was read, and what was done about incidents, changed nothing.
+    const near = begins > -10 ? ["slo.apply, name b"] : ["slo.apply, name a", "slo.apply, name b"];
+    expect(evidence.candidates.map(({ what }) => what)).toEqual(near);
+  },
+);
+
+test("where an alert comes long after what it is about, as one of a long window does, it begins with the last outage", async () => {
+  const calls = await theCalls([[-50, 0, 1], ...each(-49, -20, 5, 0), [-20, 0, 9], ...each(-19, 1, 5, 0)], production);
+  const pipeline = await aPipeline(openFirst);
+  await pipeline.arrive(calls);
+  await pipeline.follow(calls);
+  const { incident, events } = anIncident(cause, noon, noon + 5);
+  expect(await collectEvidence(pipeline.ports, incident, events, msOf(noon + 6))).toMatchObject({
+    startedAt: theBad(-20),
+  });
+});
+
+test("where an objective is about slices of time, what one may have in it and be good is no part of an outage", async () => {
+  const { calls, projections } = aWatched();
+  for (let at = noon - 9; at < noon; at += 1) {
+    await calls("files", at, 97);
+    await calls("files", at, 3, "timeout");
+  }
+  await calls("files", noon, 9, "timeout");
+  const known = await readSlos(projections, msOf(noon + 1));
+  const found = known.slos.find(({ slo }) => slo.name === "availability:files")?.slo as Slo;
+  const begins = (slo: Slo): Promise<number | undefined> =>
+    findFirstMinute(
+      { projections, known },
+      { cause: { ...cause, environment: "" }, judge: judgeOf("availability", undefined), slo },
+      msOf(noon),
+      60 * minute,
+    );
+  expect(await begins(found)).toBe(noon - 9);
+  const target = { numerator: 95, denominator: 100 };
+  expect(await begins({ ...found, slices: { minutes: 1, target } })).toBe(noon);
+});
+
+test("where the records of the first minute were not seen, or none is bad by itself, it begins with that minute", () => {
+  const failing = (...at: number[]) => ({
+    records: at.map((one) => ({ id: `${one}`, record: aCall({ at: one }), server: production })),
+    isCut: true,
+  });
+  const within = msOf(noon) + 5_000;
+  expect(startOf(noon, failing(within, msOf(noon + 9)), msOf(noon + 2))).toBe(within);
+  expect(startOf(noon, failing(msOf(noon + 9)), msOf(noon + 2))).toBe(msOf(noon));
+  expect(startOf(noon, failing(), msOf(noon + 2))).toBe(msOf(noon));
+  expect(startOf(undefined, failing(within), msOf(noon + 2))).toBe(within);
+  expect(startOf(undefined, failing(), msOf(noon + 2))).toBe(msOf(noon + 2));
+});
+
+test.each<[string, Partial<Cause>, string, string[]]>([
+  ["a pattern", { server: "payx-*", environment: "*" }, "payx-*", ["payx-*", "payx-eu", "payx-us"]],
+  [
+    "a pattern of servers and tools",
+    { server: "payx-*", tool: "re*" },
+    "re* of payx-* in production",
+    ["payx-*", "payx-eu", "payx-us"],
+  ],
+  ["a name with a star in it", { server: "payx-\u2217" }, "payx-* in production", ["payx-*"]],
+])("finds whom and what it hit where its servers are told by %s", async (_, about, inWords, expected) => {
+  const definition = aDefinition("read", ["path"], noon - 3);
+  const called = (at: number, outcome: CallRecord["outcome"]): CallRecord =>
+    aCall({
+      at,
+      outcome,
+      tool: "read",
+      definition: definition.digest,
+      args: { digest: "", bytes: 1, shape: { path: "string" } },
+    });
+  const servers = ["payx-*", "payx-eu", "payx-us", "pay-eu"];
+  const batches = await Promise.all(
+    servers.map((id, emitter) =>
+      aSignedBatch({
+        emitter: emitter + 1,
+        server: { id, environment: "production", version: "7" },
+        records: [definition, called(msOf(noon - 2), { class: "ok" }), called(msOf(noon - 1), { class: "timeout" })],
+        receivedAtMs: msOf(noon - 1) + 9,
+      }),
+    ),
+  );
+  const pipeline = await aPipeline(openFirst);
+  await pipeline.arrive(batches);
+  await pipeline.follow(batches);
+  const { incident, events } = anIncident({ ...cause, ...about }, noon, noon + 5);
+  const evidence = await collectEvidence(pipeline.ports, incident, events, msOf(noon + 6));
+  const hit = expected.length;
+  expect(evidence.startedAt).toBe(msOf(noon - 1));
+  expect(evidence.impact).toMatchObject({
+    calls: { total: hit, bad: hit },
+    principals: { count: 1 },
+    tools: [{ name: "read", bad: hit }],
+  });
+  expect(evidence.impact.versions).toEqual(expected.map((server) => ({ server, name: "7", bad: 1 })));
+  expect(evidence.records).toHaveLength(hit);
+  expect(evidence.contractTests.map(({ server }) => server)).toEqual(expected);
+  expect(evidence.candidates.map(({ what }) => what)).toEqual(
+    expected.map((server) => `Version 7 of ${server} in production was seen for the first time.`),
+  );
+  expect(draftPostmortem(incident, events, evidence, msOf(noon + 6)).summary).toContain(`calls of ${inWords} were bad`);
+});
 
 test("where far too much fails, it finds the first failure all the same, and says that it did not look at all", async () => {
   const fail = (at: number, letter: string): CallRecord =>

@@ -139,6 +139,104 @@ describe.each(projectionStores)("triage on %s", (_, open) => {
     await close();
   });
 
+  test("a page inhibits tickets about the same server, whatever they are of, also those that came before it", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ signal: "schema_breakage", severity: "ticket" })], startMs);
+    await triage(ports, [anAlert({ rule: "ticket-3d", severity: "ticket" })], startMs + 1);
+    expect(live(await all(projections))).toHaveLength(2);
+    await triage(ports, [anAlert({ rule: "page-1h", at: startMs + 2 })], startMs + 2);
+    await triage(ports, [anAlert({ signal: "retry_storm", severity: "ticket", tool: "read" })], startMs + 3);
+    expect(live(await all(projections))).toMatchObject([
+      { severity: "page", alertCount: 4, cause: { signal: "availability" } },
+    ]);
+    await triage(ports, [anAlert({ signal: "retry_storm", severity: "ticket", server: "mail" })], startMs + 4);
+    await triage(ports, [anAlert({ signal: "latency" })], startMs + 5);
+    expect(
+      live(await all(projections))
+        .map(({ cause }) => [cause.server, cause.signal])
+        .sort(),
+    ).toEqual([
+      ["files", "availability"],
+      ["files", "latency"], // another page is another thing
+      ["mail", "retry_storm"],
+    ]);
+    await close();
+  });
+
+  test("whoever has taken an incident of all servers hears that another one is befallen, at most each five minutes", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ server: "*", environment: "prod" })], startMs);
+    const [{ id = "" } = {}] = await all(projections);
+    await runCommand(projections, { incident: id, command: { type: "acknowledge" }, nowMs: startMs });
+    const widened = async () =>
+      (await readEvents(projections, id)).filter((event) => event.type === "incident.alerted" && event.widened).length;
+    for (const [i, server] of ["a", "b", "c"].entries())
+      await triage(ports, [anAlert({ server, environment: "prod", at: startMs + i })], startMs + i * minuteMs);
+    expect(await widened()).toBe(1);
+    await triage(ports, [anAlert({ server: "d", environment: "prod" })], startMs + 6 * minuteMs);
+    await triage(ports, [anAlert({ server: "d", environment: "prod", rule: "page-6h" })], startMs + 60 * minuteMs);
+    expect(await widened()).toBe(2);
+    expect(await all(projections)).toMatchObject([{ calls: 2, alertCount: 6 }]);
+    await close();
+  });
+
+  test("a server that calls itself a star speaks for itself alone", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    const burn = {
+      type: "slo.burn.started",
+      slo: "availability:*",
+      rule: "page-1h",
+      severity: "page",
+      sli: "availability",
+      literal: true,
+      environment: "*",
+      server: "*",
+      at: startMs,
+      startedAt: startMs,
+      burnLong: 20,
+      burnShort: 20,
+      longMinutes: 60,
+      shortMinutes: 5,
+      budgetSpent: 0.1,
+      burners: { tools: [], versions: [], principals: [] },
+    } as const;
+    const [named, pattern] = [alertOf(burn), alertOf({ ...burn, literal: undefined } as unknown as PipelineEvent)];
+    await triage(ports, [named, anAlert({ environment: "prod" })] as Alert[], startMs);
+    expect(live(await all(projections))).toHaveLength(2);
+    expect(pattern?.cause).toMatchObject({ environment: "*", server: "*" });
+    await close();
+  });
+
+  test("an objective of several servers, by a pattern, takes the alerts of each of them", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    await triage(ports, [anAlert({ server: "pay-*", environment: "*" })], startMs);
+    await triage(ports, [anAlert({ server: "pay-eu", environment: "prod" }), anAlert({ server: "mail" })], startMs + 1);
+    expect(
+      live(await all(projections))
+        .map(({ cause, alertCount }) => [cause.server, alertCount])
+        .sort(),
+    ).toEqual([
+      ["mail", 1],
+      ["pay-*", 2],
+    ]);
+    await close();
+  });
+
+  test("those that a wider one could not take in at once come after", async () => {
+    const { projections, close } = await open();
+    const ports = triager(projections);
+    for (let i = 0; i < 12; i += 1) await triage(ports, [anAlert({ tool: `t${i}` })], startMs + i * 6 * minuteMs);
+    const later = startMs + 100 * minuteMs;
+    await triage(ports, [anAlert({ startedAt: later })], later);
+    await triage(ports, [anAlert({ startedAt: later, rule: "page-6h" })], later + 1);
+    expect(live(await all(projections))).toMatchObject([{ cause: { tool: "" }, alertCount: 14 }]);
+    await close();
+  });
+
   test("nothing opens under maintenance, but what nobody allowed; what is open goes on", async () => {
     const { projections, close } = await open();
     const ports = triager(projections);

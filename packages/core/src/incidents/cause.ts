@@ -53,14 +53,14 @@ export function isAbout(
 }
 
 /** Whether all that one cause is about, another is about, too, and more. */
-export function isWithin(wider: Cause, { environment, server, tool, signal }: Cause): boolean {
-  if (wider.signal !== signal || causeKey(wider) === causeKey({ environment, server, tool, signal })) return false;
-  return (
-    fits(wider.environment, environment) &&
-    fits(wider.server, server) &&
-    (wider.tool === "" || (tool !== "" && fits(wider.tool, tool)))
-  );
-}
+export const isWithin = (wider: Cause, cause: Cause): boolean =>
+  wider.signal === cause.signal && causeKey(wider) !== causeKey(cause) && isAt(wider, cause);
+
+/** Whether a place lies in that of another, or is the same, whatever befalls it. */
+export const isAt = (wider: Cause, { environment, server, tool }: Cause): boolean =>
+  fits(wider.environment, environment) &&
+  fits(wider.server, server) &&
+  (wider.tool === "" || (tool !== "" && fits(wider.tool, tool)));
 
 /** The more, the less it is about: what is wide comes first. */
 export const narrowness = ({ environment, server, tool }: Cause): number =>

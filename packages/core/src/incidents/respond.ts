@@ -2,7 +2,10 @@ import { advance } from "./advance.ts";
 import { type Delivered, deliver, type OutboxPorts } from "./outbox.ts";
 import { sweepIncidents } from "./sweep.ts";
 
-export type RespondPorts = OutboxPorts;
+export interface RespondPorts extends OutboxPorts {
+  /** When the pipeline began to take what emitters send, in milliseconds; 0 where it never stops. */
+  readonly startedAtMs: number;
+}
 
 /** `due`: incidents whose time had come. */
 export interface Responded extends Omit<Delivered, "more"> {
@@ -29,7 +32,10 @@ export async function respond(ports: RespondPorts, hasTime: () => boolean, sweep
   };
   const sums = { due: 0, done: 0, failed: 0, givenUp: 0 };
   for (let more = true; more; ) {
-    sums.due += await attempt(() => advance(ports.projections, ports.now(), hasTime), 0);
+    sums.due += await attempt(
+      () => advance(ports.projections, { nowMs: ports.now(), startedAtMs: ports.startedAtMs }, hasTime),
+      0,
+    );
     const delivered = await attempt(() => deliver(ports, hasTime), nothing);
     for (const name of ["done", "failed", "givenUp"] as const) sums[name] += delivered[name];
     more = delivered.more && hasTime();

@@ -1,4 +1,4 @@
-import { causeKey, isWithin } from "./cause.ts";
+import { causeKey, isAt, isWithin } from "./cause.ts";
 import { minuteMs } from "./evolve.ts";
 import type { Cause, Incident } from "./incident.ts";
 
@@ -26,6 +26,20 @@ export function causesAround(cause: Cause): Cause[] {
 /** Those that a wider one takes in, as nobody mitigates them yet. */
 export const childrenOf = (parent: Cause, live: readonly Incident[]): Incident[] =>
   live.filter(({ status, cause }) => (status === "open" || status === "acknowledged") && isWithin(parent, cause));
+
+/** A page about a server is known to whoever is called: what else is the matter with it, and would wait for office hours, is a part of that. Of several servers together that cannot be said. */
+export const inhibits = (incident: Incident, cause: Cause): boolean =>
+  incident.severity === "page" &&
+  incident.cause.server !== "*" &&
+  incident.cause.signal !== cause.signal &&
+  isAt(incident.cause, cause);
+
+/** Tickets that a page takes in. */
+export const ticketsOf = (page: Incident, live: readonly Incident[]): Incident[] =>
+  live.filter(
+    ({ status, severity, cause }) =>
+      severity === "ticket" && (status === "open" || status === "acknowledged") && inhibits(page, cause),
+  );
 
 /**
  * The wider cause that an incident which has just opened has in common with others: three tools of a server, or five servers of an environment, within five minutes.

@@ -11,7 +11,7 @@ import type { Alert, Cause, Command, Incident, IncidentEvent } from "./incident.
 import { pickPlaybook, pickPolicy, pickRunbook } from "./pick.ts";
 import type { Destination, ResponsePolicy } from "./response.ts";
 import { type Response, readResponse } from "./response-store.ts";
-import { causesAround, childrenOf, commonCause } from "./route.ts";
+import { causesAround, childrenOf, commonCause, inhibits, ticketsOf } from "./route.ts";
 import { type CauseRow, collections, type IncidentRows, type Transaction, transact } from "./store.ts";
 
 export interface TriagePorts {
@@ -95,12 +95,13 @@ async function triageSome(
     for (const [key, owner] of owners) if (owner.id === incident.id) owners.set(key, incident);
   };
 
-  /** Of those that a wider one could not take in at once. */
+  /** What a wider one could not take in at once, and the tickets of a page. */
   const takeRest = (): void => {
-    for (const wide of live.filter(({ children }) => children.length > 0)) {
-      const rest = childrenOf(wide.cause, live);
+    for (const one of live.filter(({ children, severity }) => children.length > 0 || severity === "page")) {
+      const wide = live.find(({ id }) => id === one.id) ?? one;
+      const rest = [...(wide.children.length > 0 ? childrenOf(wide.cause, live) : []), ...ticketsOf(wide, live)];
       if (rest.length === 0 || !hasRoomFor(rowsToTakeIn)) continue;
-      for (const one of takeIn(transaction, wide, rest, nowMs)) keep(one);
+      for (const taken of takeIn(transaction, wide, rest, nowMs)) keep(taken);
     }
   };
 
@@ -166,8 +167,9 @@ async function ownerOf(
 ): Promise<Incident | undefined> {
   const key = causeKey(alert.cause);
   const knows = (incident: Incident): boolean => isAttached(incident) || key in incident.alerts;
+  const isInhibited = (incident: Incident): boolean => alert.severity === "ticket" && inhibits(incident, alert.cause);
   const around = live
-    .filter(({ cause }) => causeKey(cause) === key || isWithin(cause, alert.cause))
+    .filter((one) => causeKey(one.cause) === key || isWithin(one.cause, alert.cause) || isInhibited(one) || knows(one))
     .map((incident) => ({ incident, cause: incident.cause }));
   // A cause may also lead to where its incident was merged into, whatever that is about.
   for (const cause of causesAround(alert.cause)) {
@@ -177,7 +179,10 @@ async function ownerOf(
     owners.set(id, incident);
     around.push({ incident, cause });
   }
-  around.sort((a, b) => narrowness(a.cause) - narrowness(b.cause));
+  // Before one that is about something else, and takes it for a ticket of the same place.
+  const rank = ({ cause }: { readonly cause: Cause }): number =>
+    narrowness(cause) + (cause.signal === alert.cause.signal ? 0 : 1_000);
+  around.sort((a, b) => rank(a) - rank(b));
   const isLive = ({ endedAt }: Incident): boolean => endedAt === undefined;
   const widest = around.find(({ incident }) => isLive(incident) && (alert.state === "firing" || knows(incident)));
   if (widest !== undefined) return widest.incident;

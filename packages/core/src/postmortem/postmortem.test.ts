@@ -297,12 +297,10 @@ describe("as Markdown", () => {
     ["nobody sees", "\u00ad\u200b\u2060"],
     ["turns the direction of writing", "\u202e"],
     ["is blank, and no space", "\u3164\u2800\u034f"],
-    ["ends a line for some", "\u2028\u0085"],
+    ["ends a line for some", "\u0085\u2028"],
   ])("a link ends before what %s", (_, hidden) => {
     const markdown = markdownOf(aPostmortem({ lessons: `See https://x.example/${hidden}a, or not.` }));
-    expect(markdown).toContain("(https://x.example/)");
-    expect(markdown.match(/\]\([^)]*[\p{C}\p{Zl}\p{Zp}\u034f\u2800\u3164][^)]*\)/u)).toBeNull();
-    expect(markdown).not.toMatch(/[\u001b\u00ad\u2060\u202e\u2028\u0085]/);
+    expect(markdown.match(/\]\([^)]*\)/g)).toEqual(["](https://x.example/)"]);
   });
 
   test("a fence holds whatever is in it", () => {
