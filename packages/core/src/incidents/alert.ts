@@ -1,6 +1,6 @@
 import type { PipelineEvent } from "@tooltrail/format";
 import { ownServer } from "../own-server.ts";
-import { causeOf } from "./cause.ts";
+import { asWritten, causeOf } from "./cause.ts";
 import type { Alert, Cause } from "./incident.ts";
 import { signals } from "./response.ts";
 
@@ -83,5 +83,5 @@ export function aboutText({ environment, server, tool, signal }: Cause): string 
   const what = tool === "" || tool === "*" ? "" : `${tool} of `;
   const whose = server === "*" ? "all servers" : server;
   const where = environment === "*" || environment === "" ? "" : ` in ${environment}`;
-  return `${signal.replaceAll("_", " ")} of ${what}${whose}${where}`;
+  return asWritten(`${signal.replaceAll("_", " ")} of ${what}${whose}${where}`);
 }

@@ -13,13 +13,16 @@ const nameStar = "\u2217";
  * @param literal the names are those of one place, whatever characters they have.
  */
 export function causeOf(
-  { environment = "*", server = "*", tool = "" }: { environment?: string; server?: string; tool?: string },
+  { environment, server, tool }: { environment?: string; server?: string; tool?: string },
   signal: Signal,
   literal: boolean,
 ): Cause {
-  const name = (text: string): string => (literal ? text.replaceAll("*", nameStar) : text);
-  return { environment: name(environment), server: name(server), tool: name(tool), signal };
+  const name = (text: string | undefined): string | undefined => (literal ? text?.replaceAll("*", nameStar) : text);
+  return { environment: name(environment) ?? "*", server: name(server) ?? "*", tool: name(tool) ?? "", signal };
 }
+
+/** A name of a cause as whoever gave it wrote it. */
+export const asWritten = (name: string): string => name.replaceAll(nameStar, "*");
 
 /** The text stands for the cause in an incident, and in rows. */
 export const causeKey = ({ environment, server, tool, signal }: Cause): string =>
@@ -28,12 +31,11 @@ export const causeKey = ({ environment, server, tool, signal }: Cause): string =
 /** A cause as counters are asked for it. */
 export function wantedOf({ environment, server, tool }: Cause): Pick<Indicator, "selector" | "literal"> {
   const isPattern = [environment, server, tool].some((name) => name.includes("*"));
-  const name = (text: string): string => text.replaceAll(nameStar, "*");
   return {
     selector: {
-      ...(environment !== "*" && { environment: name(environment) }),
-      ...(server !== "*" && { server: name(server) }),
-      ...(tool !== "" && tool !== "*" && { tool: name(tool) }),
+      ...(environment !== "*" && { environment: asWritten(environment) }),
+      ...(server !== "*" && { server: asWritten(server) }),
+      ...(tool !== "" && tool !== "*" && { tool: asWritten(tool) }),
     },
     ...(!isPattern && { literal: true }),
   };

@@ -42,8 +42,6 @@ function callsAnew(event: IncidentEvent): boolean {
       return event.why !== "unacknowledged";
     case "incident.mitigating":
       return event.why === "regressed";
-    case "rollback.requested":
-      return true;
     default:
       return false;
   }
