@@ -98,7 +98,8 @@ export function createIncidents(
       { actions: ["dynamodb:GetItem"], resources: [ledger.arn] },
       ...mayReadLog(bucket, objects.tiles, objects.checkpoint),
       mayKnowKeys(logKeys),
-      onRows(state, ["dynamodb:BatchGetItem"], rows.incidents, rows.counted, rows.inventory, rows.leaves),
+      // Who did what, for those who are told of it.
+      onRows(state, ["dynamodb:BatchGetItem"], rows.incidents, rows.counted, rows.inventory, rows.leaves, rows.names),
       onRows(state, ["dynamodb:Query"], rows.incidents, rows.counted, rows.defined, rows.responses, rows.days),
       { actions: ["secretsmanager:GetSecretValue"], resources: [response.arn] },
       ...mayTell(config),

@@ -33,6 +33,7 @@ export const rows = {
   responses: [rowsNamed("response-documents")],
   /** What comes with a batch: a server's days, names and the way to them, and what was refused. */
   arrivals: ["DAYS", "DAYS#*", "NAME#*", "SUBJECT#*", "QUARANTINE", "QUARANTINE#*"],
+  names: ["NAME#*"],
   quarantine: ["QUARANTINE", "QUARANTINE#*"],
   /** On which days servers have batches; and those of tooltrail's own records. */
   days: ["DAYS", "DAYS#*"],

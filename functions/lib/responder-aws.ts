@@ -1,14 +1,18 @@
+import { dynamo } from "@tooltrail/aws/dynamo";
+import { dynamoPrincipals } from "@tooltrail/aws/dynamo-principals";
 import { secretValues } from "@tooltrail/aws/secret-values";
 import { sesMail } from "@tooltrail/aws/ses-mail";
 import { snsTopics } from "@tooltrail/aws/sns-topics";
 import { keepDraft, keepTicket } from "@tooltrail/core/postmortem/keep";
-import { busConfig, demand, ledgerConfig, logConfig, logKeysConfig, responseConfig } from "./config.ts";
+import { busConfig, demand, ledgerConfig, logConfig, logKeysConfig, responseConfig, stateConfig } from "./config.ts";
 import { fetchHttp } from "./http.ts";
 import type { Responder } from "./incident-parts.ts";
 import { evaluator, reader } from "./log-aws.ts";
 import { once } from "./once.ts";
 
 const now = Date.now;
+
+const principals = once(() => dynamoPrincipals(dynamo(), stateConfig().stateTable));
 
 const ways = once(() => ({
   http: fetchHttp(),
@@ -25,6 +29,7 @@ export async function responder(): Promise<Responder> {
   return {
     projections,
     events,
+    principals: principals(),
     ways: ways(),
     destinations: [],
     random: Math.random,

@@ -25,6 +25,7 @@ export async function responder(): Promise<Responder> {
   return {
     projections: log.projections,
     events: events(),
+    principals: ports().principals,
     ways: ways(),
     destinations: ownDestinations(),
     random: Math.random,

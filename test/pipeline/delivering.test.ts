@@ -73,6 +73,7 @@ const ports = (rows: Projections = projections): OutboxPorts => ({
     secrets: { read: async (name) => secrets.get(name) },
     now: () => clock.nowMs,
   },
+  principals: { names: async () => new Map([["p_ada", { issuer: "os", subject: "os:ada@workstation" }]]) },
   destinations: [],
   random: () => 0.5,
   now: () => clock.nowMs,

@@ -71,6 +71,7 @@ export const permissions = {
       "CURSOR",
       "DAYS",
       "LEAF",
+      "NAME",
       "P#counters",
       "P#incidents",
       "P#inventory",

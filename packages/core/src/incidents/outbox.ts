@@ -1,6 +1,7 @@
 import { AppError } from "../errors.ts";
 import type { Projections } from "../follow/ports.ts";
-import type { Events } from "../ports.ts";
+import { given } from "../given.ts";
+import type { Events, Principals } from "../ports.ts";
 import { listKept } from "../slo/memory.ts";
 import { runCommand } from "./command.ts";
 import type { Effect, Task } from "./effects.ts";
@@ -18,6 +19,7 @@ import { cut } from "./words.ts";
 export interface OutboxPorts {
   readonly projections: Projections;
   readonly events: Events;
+  readonly principals: Pick<Principals, "names">;
   readonly ways: Ways;
   /** Those that this installation has without anybody's defining them. */
   readonly destinations: readonly Destination[];
@@ -190,7 +192,10 @@ async function runTask(
     };
   const { episode, calls } = effect;
   const notice: Notice = { id: `${effect.id}/${task.n}`, incident, episode, calls, event };
-  if (task.kind === "tell") return tell(ports.ways, destination, notice);
+  if (task.kind === "tell") {
+    const who = event.by === undefined ? undefined : (await ports.principals.names([event.by])).get(event.by)?.subject;
+    return tell(ports.ways, destination, { ...notice, ...given({ who }) });
+  }
   if (task.kind === "ticket") return ports.ticket(incident, destination);
   return runAction(ports.ways, destination, notice);
 }

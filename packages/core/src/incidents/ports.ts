@@ -72,6 +72,8 @@ export interface Notice {
   readonly episode: number;
   /** Of `Incident.calls`, after the event. */
   readonly calls: number;
+  /** The name of whoever did it, where there is one that has not been forgotten. */
+  readonly who?: string;
   readonly event: IncidentEvent;
 }
 

@@ -65,6 +65,7 @@ test.each<[string, IncidentEvent, readonly IncidentEvent[], RegExp]>([
     /Roll back to 1\.9\.4: .*Step 2: Wait until no call names 2\.x any more\./s,
   ],
   ["that it is a page now", { ...alerted, raised: true }, [], /Has become a page/],
+  ["that more is befallen", { ...alerted, widened: true }, [], /Has become wider/],
   ["that an action waits", requested, [], /Action waits for approval, degrade: /],
   ["that it is over", { type: "incident.resolved", at }, [], /Resolved: .*Next: npx tooltrail postmortem show inc_/s],
   [

@@ -37,8 +37,8 @@ const maxLinks = 5;
 const maxUrl = 1_000;
 
 /** @returns undefined where an event is nothing to tell people: what an incident goes through in between. */
-export function wordsOf({ incident, event }: Notice): Words | undefined {
-  const what = happened(event);
+export function wordsOf({ incident, event, who }: Notice): Words | undefined {
+  const what = happened(event, who);
   if (what === undefined) return undefined;
   const lines: (Line | undefined)[] = [
     { label: "Incident", text: `${incident.id}${incident.episode > 1 ? `, episode ${incident.episode}` : ""}` },
@@ -82,13 +82,14 @@ export const asText = ({ title, lines, links }: Words): string =>
     "",
   ].join("\n");
 
-function happened(event: IncidentEvent): string | undefined {
-  const by = event.by === undefined ? "" : ` by ${event.by}`;
+function happened(event: IncidentEvent, who = event.by): string | undefined {
+  const by = who === undefined ? "" : ` by ${cut(plainText(who), 100)}`;
   switch (event.type) {
     case "incident.opened":
       return "Opened";
     case "incident.alerted":
-      return event.raised ? "Has become a page" : undefined;
+      if (event.raised) return "Has become a page";
+      return event.widened ? "Has become wider" : undefined;
     case "incident.acknowledged":
       return `Acknowledged${by}`;
     case "incident.acknowledgement.expired":
