@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Destination } from "@tooltrail/core/incidents/response";
+import type { Destination } from "@tooltrail/core/response/response";
 import { config } from "./config.ts";
 
 /** On one machine postmortems are files, unless a policy sends them elsewhere. */

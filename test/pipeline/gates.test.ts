@@ -2,9 +2,9 @@ import { advance } from "@tooltrail/core/incidents/advance";
 import { runCommand } from "@tooltrail/core/incidents/command";
 import type { Alert, Incident } from "@tooltrail/core/incidents/incident";
 import { measure } from "@tooltrail/core/incidents/measure";
-import type { Target } from "@tooltrail/core/incidents/response";
 import { listIncidents, readEvents } from "@tooltrail/core/incidents/store";
 import { triage } from "@tooltrail/core/incidents/triage";
+import type { Target } from "@tooltrail/core/response/response";
 import { describe, expect, test } from "vitest";
 import { aWatched, msOf, noon } from "../support/burning.ts";
 

@@ -1,11 +1,11 @@
 import { runCommand } from "@tooltrail/core/incidents/command";
 import type { Command, Incident } from "@tooltrail/core/incidents/incident";
 import type { Ways } from "@tooltrail/core/incidents/ports";
-import type { Destination } from "@tooltrail/core/incidents/response";
 import { listIncidents, readIncident } from "@tooltrail/core/incidents/store";
 import { triage } from "@tooltrail/core/incidents/triage";
 import { keepDraft, keepEdit, keepTicket, readPostmortem, readRevision } from "@tooltrail/core/postmortem/keep";
 import { markerOf } from "@tooltrail/core/postmortem/postmortem";
+import type { Destination } from "@tooltrail/core/response/response";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
 import { aCall } from "../support/batches.ts";

@@ -1,11 +1,11 @@
 import type { Cause, Incident, IncidentEvent } from "@tooltrail/core/incidents/incident";
-import { defaultPolicy, type Playbook } from "@tooltrail/core/incidents/response";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { draftPostmortem } from "@tooltrail/core/postmortem/draft";
 import { collectEvidence } from "@tooltrail/core/postmortem/evidence";
 import { judgeOf } from "@tooltrail/core/postmortem/judge";
 import { markdownOf } from "@tooltrail/core/postmortem/markdown";
 import { findFirstMinute, startOf } from "@tooltrail/core/postmortem/start";
+import { defaultPolicy, type Playbook } from "@tooltrail/core/response/response";
 import type { Slo } from "@tooltrail/core/slo/slo";
 import { readSlos } from "@tooltrail/core/slo/slos";
 import { verifyReceipt } from "@tooltrail/core/verify/receipt";

@@ -1,8 +1,8 @@
 import type { IncidentEvent } from "@tooltrail/core/incidents/incident";
 import type { Ways } from "@tooltrail/core/incidents/ports";
-import type { Destination as Told } from "@tooltrail/core/incidents/response";
-import { tell } from "@tooltrail/core/incidents/tell";
-import { runAction } from "@tooltrail/core/incidents/tell-executor";
+import type { Destination as Told } from "@tooltrail/core/response/response";
+import { tell } from "@tooltrail/core/telling/tell";
+import { runAction } from "@tooltrail/core/telling/tell-executor";
 import { afterEach, describe, expect, test } from "vitest";
 import { fetchHttp } from "../../functions/lib/http.ts";
 import { alerted, aNotice, opened, openedAt, requested } from "../support/destinations/notice.ts";

@@ -1,4 +1,4 @@
-import { type ResponseKind, responseKinds } from "@tooltrail/core/incidents/response";
+import { type ResponseKind, responseKinds } from "@tooltrail/core/response/response";
 import * as z from "zod";
 import { parse } from "./parameters.ts";
 

@@ -2,9 +2,10 @@ import { AppError } from "@tooltrail/core/errors";
 import { inventory, type ServerRow } from "@tooltrail/core/follow/inventory";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { readRows } from "@tooltrail/core/follow/read-rows";
-import { missingRunbooks } from "@tooltrail/core/incidents/pick";
-import { playbooks } from "@tooltrail/core/incidents/playbooks";
-import { nameOf, type ResponseDocument, type ResponseKind } from "@tooltrail/core/incidents/response";
+import { ownServer } from "@tooltrail/core/own-server";
+import { missingRunbooks } from "@tooltrail/core/response/pick";
+import { playbooks } from "@tooltrail/core/response/playbooks";
+import { nameOf, type ResponseDocument, type ResponseKind } from "@tooltrail/core/response/response";
 import {
   applyResponse,
   checkResponse,
@@ -15,9 +16,8 @@ import {
   readResponse,
   readResponseDocument,
   readResponseVersions,
-} from "@tooltrail/core/incidents/response-store";
-import { titleOf } from "@tooltrail/core/incidents/response-title";
-import { ownServer } from "@tooltrail/core/own-server";
+} from "@tooltrail/core/response/response-store";
+import { titleOf } from "@tooltrail/core/response/response-title";
 import type { Stored } from "@tooltrail/core/versioned";
 import { sha256 } from "@tooltrail/format";
 import type { Hono } from "hono";

@@ -1,5 +1,5 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
-import { type ActionKind, actionKinds } from "@tooltrail/core/incidents/response";
+import { type ActionKind, actionKinds } from "@tooltrail/core/response/response";
 import { idParameter } from "./incident-id.ts";
 import { paramsOf, parseActionKind, parsePair } from "./incident-input.ts";
 import { type SendFlags, sendCommand, sendFlags } from "./incident-send.ts";

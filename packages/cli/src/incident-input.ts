@@ -1,4 +1,4 @@
-import { type ActionKind, type ActionParams, actionKinds } from "@tooltrail/core/incidents/response";
+import { type ActionKind, type ActionParams, actionKinds } from "@tooltrail/core/response/response";
 import { fixedMinutes } from "@tooltrail/core/slo/duration";
 
 const minuteMs = 60_000;

@@ -1,7 +1,7 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
 import type { IncidentSummary, IncidentsPage } from "@tooltrail/api/types";
 import { statuses } from "@tooltrail/core/incidents/incident";
-import { plainText } from "@tooltrail/core/incidents/words";
+import { plainText } from "@tooltrail/core/telling/words";
 import { type Client, Refused } from "./client.ts";
 import { type ConnectFlags, connect, connectFlags } from "./connect.ts";
 import { spanText } from "./incident-time.ts";

@@ -1,5 +1,5 @@
 import type { CommandType, Incident, IncidentAnswer } from "@tooltrail/api/types";
-import { plainText } from "@tooltrail/core/incidents/words";
+import { plainText } from "@tooltrail/core/telling/words";
 import { paramText } from "./incident-input.ts";
 
 type Action = Incident["actions"][number];

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { CommandContext } from "@stricli/core";
 import type { Asked, IncidentAnswer } from "@tooltrail/api/types";
-import { plainText } from "@tooltrail/core/incidents/words";
+import { plainText } from "@tooltrail/core/telling/words";
 import { type ConnectFlags, connect, connectFlags } from "./connect.ts";
 import { findIncidentId } from "./incident-id.ts";
 import { possibleNow } from "./incident-next.ts";

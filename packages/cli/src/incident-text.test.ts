@@ -1,5 +1,5 @@
 import type { Incident, IncidentAnswer, IncidentEvent, IncidentSummary } from "@tooltrail/api/types";
-import { defaultPolicy } from "@tooltrail/core/incidents/response";
+import { defaultPolicy } from "@tooltrail/core/response/response";
 import { describe, expect, test } from "vitest";
 import { incidentTable } from "./incident-list.ts";
 import { commandsNow, possibleNow } from "./incident-next.ts";

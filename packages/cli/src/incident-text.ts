@@ -1,7 +1,7 @@
 import type { Incident, IncidentAnswer, IncidentEvent } from "@tooltrail/api/types";
-import { plainText, timeText } from "@tooltrail/core/incidents/words";
 import { scopeText } from "@tooltrail/core/postmortem/scope";
 import { timelineOf } from "@tooltrail/core/postmortem/timeline";
+import { plainText, timeText } from "@tooltrail/core/telling/words";
 import { actText, approveText, commandsNow } from "./incident-next.ts";
 import { fromNow } from "./incident-time.ts";
 import { plain } from "./table.ts";

@@ -1,6 +1,6 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
 import type { RetryAnswer, UndeliveredAnswer } from "@tooltrail/api/types";
-import { plainText, timeText } from "@tooltrail/core/incidents/words";
+import { plainText, timeText } from "@tooltrail/core/telling/words";
 import { type Client, Refused } from "./client.ts";
 import { type ConnectFlags, connect, connectFlags } from "./connect.ts";
 import { askUntilAnswered } from "./incident-retry.ts";

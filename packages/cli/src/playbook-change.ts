@@ -1,6 +1,6 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
 import type { AppliedAnswer } from "@tooltrail/api/types";
-import type { ResponseKind } from "@tooltrail/core/incidents/response";
+import type { ResponseKind } from "@tooltrail/core/response/response";
 import { Refused } from "./client.ts";
 import { connect } from "./connect.ts";
 import { kindOf, kindsBrief, pathOf, type ResponseFlags, responseFlags } from "./playbook-flags.ts";

@@ -1,4 +1,4 @@
-import { type ResponseKind, responseKinds } from "@tooltrail/core/incidents/response";
+import { type ResponseKind, responseKinds } from "@tooltrail/core/response/response";
 import { type ConnectFlags, connectFlags } from "./connect.ts";
 
 export interface ResponseFlags extends ConnectFlags {

@@ -1,6 +1,6 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
 import type { ResponseAnswer, ResponseEntry, ResponsePage } from "@tooltrail/api/types";
-import type { ResponseDocument, ResponseKind } from "@tooltrail/core/incidents/response";
+import type { ResponseDocument, ResponseKind } from "@tooltrail/core/response/response";
 import { Refused } from "./client.ts";
 import { connect } from "./connect.ts";
 import { kindOf, kindsBrief, pathOf, type ResponseFlags, responseFlags } from "./playbook-flags.ts";
@@ -60,14 +60,14 @@ export const showCommand = buildCommand<ShowFlags, [string], CommandContext>({
     const { stdout } = this.process;
     if (json) stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
     else {
-      const { yamlOf } = await import("@tooltrail/core/incidents/response-yaml");
+      const { yamlOf } = await import("@tooltrail/core/response/response-yaml");
       stdout.write(yamlOf(answer.document as ResponseDocument));
     }
   },
 });
 
 async function builtInOf(kind: ResponseKind, name: string): Promise<ResponseAnswer> {
-  const { playbooks } = await import("@tooltrail/core/incidents/playbooks");
+  const { playbooks } = await import("@tooltrail/core/response/playbooks");
   const document = kind === "Playbook" ? playbooks.find(({ id }) => id === name) : undefined;
   if (document !== undefined) return { kind, name, builtIn: true, document, versions: [] };
   const ids = playbooks.map(({ id }) => id).join(", ");

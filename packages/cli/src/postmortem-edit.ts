@@ -1,7 +1,7 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
 import type { Postmortem, PostmortemAnswer } from "@tooltrail/api/types";
-import { plainText } from "@tooltrail/core/incidents/words";
 import type { Change, ItemChange } from "@tooltrail/core/postmortem/edit";
+import { plainText } from "@tooltrail/core/telling/words";
 import { Refused } from "./client.ts";
 import { connect } from "./connect.ts";
 import { findIncidentId, idParameter } from "./incident-id.ts";

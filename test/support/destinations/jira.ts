@@ -1,4 +1,4 @@
-import type { AdfMark, AdfNode } from "@tooltrail/core/incidents/adf";
+import type { AdfMark, AdfNode } from "@tooltrail/core/telling/adf";
 import {
   type Answer,
   answering,

@@ -1,7 +1,7 @@
 import { replay } from "@tooltrail/core/incidents/evolve";
 import type { Alert, IncidentEvent } from "@tooltrail/core/incidents/incident";
 import type { Notice } from "@tooltrail/core/incidents/ports";
-import { defaultPolicy, type Playbook, type Runbook } from "@tooltrail/core/incidents/response";
+import { defaultPolicy, type Playbook, type Runbook } from "@tooltrail/core/response/response";
 
 export const openedAt = Date.UTC(2026, 1, 3, 12, 3, 4);
 

@@ -1,8 +1,8 @@
 import type { PipelineEvent } from "@tooltrail/format";
 import { ownServer } from "../own-server.ts";
+import { signals } from "../response/response.ts";
 import { asWritten, causeOf } from "./cause.ts";
 import type { Alert, Cause } from "./incident.ts";
-import { signals } from "./response.ts";
 
 /** Everything that can make an incident. */
 export const alertingTypes = [

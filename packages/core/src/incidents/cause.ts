@@ -1,8 +1,8 @@
 import { keyPart } from "../follow/row-id.ts";
+import type { Signal } from "../response/response.ts";
 import { fits } from "../slo/selection.ts";
 import type { Indicator } from "../slo/slo.ts";
 import type { Cause } from "./incident.ts";
-import type { Signal } from "./response.ts";
 
 /** A star in a name that is no pattern: whoever names a server so must not speak for all of them. */
 const nameStar = "\u2217";

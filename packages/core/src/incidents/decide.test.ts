@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { defaultPolicy, type Playbook, type Runbook, type Severity } from "../response/response.ts";
 import { allowedIn, allowedNow, decide, dueCheck } from "./decide.ts";
 import { evolve } from "./evolve.ts";
 import {
@@ -13,7 +14,6 @@ import {
   type Status,
   statuses,
 } from "./incident.ts";
-import { defaultPolicy, type Playbook, type Runbook, type Severity } from "./response.ts";
 
 const minute = 60_000;
 const start = Date.UTC(2026, 10, 30, 6);

@@ -1,6 +1,6 @@
+import type { Severity } from "../response/response.ts";
 import { levelOf } from "./evolve.ts";
 import type { Incident, IncidentEvent, Status } from "./incident.ts";
-import type { Severity } from "./response.ts";
 
 /**
  * What follows from an event, outside: said on the bus, told to destinations, given to executors, a postmortem drafted, a ticket made. A row that is written with the event, and goes away when its last

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { defaultPolicy, type Playbook } from "../response/response.ts";
 import { causeKey } from "./cause.ts";
 import { evolve, maxCauses, replay } from "./evolve.ts";
 import type { Alert, AlertsOf, Cause, Incident, IncidentEvent } from "./incident.ts";
-import { defaultPolicy, type Playbook } from "./response.ts";
 
 const minute = 60_000;
 const start = Date.UTC(2026, 10, 30, 6);

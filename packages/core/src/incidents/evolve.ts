@@ -1,8 +1,8 @@
 import { keyPart } from "../follow/row-id.ts";
 import { given } from "../given.ts";
+import type { Level, Target } from "../response/response.ts";
 import { causeKey } from "./cause.ts";
 import type { Action, Alert, AlertsOf, Incident, IncidentEvent, Timers } from "./incident.ts";
-import type { Level, Target } from "./response.ts";
 
 export const minuteMs = 60_000;
 /** Causes and rules that an incident tells apart, and how many bytes they have as JSON, of the 380,000 of a row; alerts of more of them are counted, and not told apart. */

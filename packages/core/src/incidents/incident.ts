@@ -7,7 +7,7 @@ import type {
   Severity,
   Signal,
   Target,
-} from "./response.ts";
+} from "../response/response.ts";
 
 /*
  * What an incident is: its events, and the state that they add up to (`evolve.ts`). `decide.ts` tells which events a command makes. All times in milliseconds.

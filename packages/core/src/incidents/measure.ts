@@ -1,4 +1,5 @@
 import type { Projections } from "../follow/ports.ts";
+import type { Target } from "../response/response.ts";
 import { nearestEdge, nearestScore } from "../slo/buckets.ts";
 import { type Cell, countOf } from "../slo/cell.ts";
 import { readSelection } from "../slo/counting.ts";
@@ -9,7 +10,6 @@ import { cellIn, type Span } from "../slo/spans.ts";
 import { minuteMs, minuteOf, minutesPerHour } from "../slo/time.ts";
 import { wantedOf } from "./cause.ts";
 import type { CheckResult, Incident, Measured } from "./incident.ts";
-import type { Target } from "./response.ts";
 
 /**
  * What an incident's verification targets come to over a window: each over its whole, so that all speak of the same calls.

@@ -4,6 +4,8 @@ import { afterAll, expect, test } from "vitest";
 import { type MemoryProjections, memoryProjections } from "../../../../test/support/memory-projections.ts";
 import { AppError } from "../errors.ts";
 import { given } from "../given.ts";
+import type { Playbook, ResponsePolicy } from "../response/response.ts";
+import { applyResponse, checkResponse, namedResponse } from "../response/response-store.ts";
 import { causeKey } from "./cause.ts";
 import { runCommand } from "./command.ts";
 import { allowedIn, dueCheck } from "./decide.ts";
@@ -21,8 +23,6 @@ import type {
   Timers,
 } from "./incident.ts";
 import { statuses } from "./incident.ts";
-import type { Playbook, ResponsePolicy } from "./response.ts";
-import { applyResponse, checkResponse, namedResponse } from "./response-store.ts";
 import {
   type CauseRow,
   collections,

@@ -2,19 +2,19 @@ import { AppError } from "../errors.ts";
 import type { Projections } from "../follow/ports.ts";
 import { given } from "../given.ts";
 import type { Events, Principals } from "../ports.ts";
+import type { Destination } from "../response/response.ts";
+import { readResponse } from "../response/response-store.ts";
 import { listKept } from "../slo/memory.ts";
+import { after, type Breaker, closed, type Fate, fateOf, mayTry } from "../telling/retry.ts";
+import { tell } from "../telling/tell.ts";
+import { runAction } from "../telling/tell-executor.ts";
+import { cut } from "../telling/words.ts";
 import { runCommand } from "./command.ts";
 import type { Effect, Task } from "./effects.ts";
 import type { Incident, IncidentEvent } from "./incident.ts";
 import type { Attempt, Notice, Ways } from "./ports.ts";
-import type { Destination } from "./response.ts";
-import { readResponse } from "./response-store.ts";
-import { after, type Breaker, closed, type Fate, fateOf, mayTry } from "./retry.ts";
 import { saidOf } from "./said.ts";
 import { collections, effectId, incidentsKept, listOutbox, readEvent, readIncident, transact } from "./store.ts";
-import { tell } from "./tell.ts";
-import { runAction } from "./tell-executor.ts";
-import { cut } from "./words.ts";
 
 export interface OutboxPorts {
   readonly projections: Projections;

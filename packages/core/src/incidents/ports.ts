@@ -1,5 +1,5 @@
+import type { Destination } from "../response/response.ts";
 import type { Incident, IncidentEvent, Ticket } from "./incident.ts";
-import type { Destination } from "./response.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH";
@@ -97,9 +97,9 @@ export type Attempt =
   | { readonly outcome: "skipped" }
   | { readonly outcome: "failed"; readonly retryable: boolean; readonly retryAfterMs?: number; readonly why: string };
 
-/** `packages/core/src/incidents/tell.ts`: never throws; never says a secret in `why`. */
+/** `telling/tell.ts`: never throws; never says a secret in `why`. */
 export type Tell = (ways: Ways, destination: Destination, notice: Notice) => Promise<Attempt>;
-/** `packages/core/src/incidents/ticket.ts`: makes one unless it is there, or changes the one that is. */
+/** `telling/ticket.ts`: makes one unless it is there, or changes the one that is. */
 export type PutTicket = (
   ways: Ways,
   destination: Destination,

@@ -2,12 +2,12 @@ import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
 import { rowId } from "../follow/row-id.ts";
 import type { Events } from "../ports.ts";
+import { missingRunbooks } from "../response/pick.ts";
+import { readResponse } from "../response/response-store.ts";
 import { listKept } from "../slo/memory.ts";
 import { openCatalogue } from "../slo/selection.ts";
 import type { Answered } from "./command.ts";
 import type { Dead } from "./outbox.ts";
-import { missingRunbooks } from "./pick.ts";
-import { readResponse } from "./response-store.ts";
 import { type CauseRow, collections, incidentsKept, transact } from "./store.ts";
 
 /** Longer than any alert's window: what fired before an end may cease after it. */

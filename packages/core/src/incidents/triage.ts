@@ -1,6 +1,9 @@
 import { incidentId } from "@tooltrail/format";
 import { maxRowsPerCommit } from "../follow/ports.ts";
 import { given } from "../given.ts";
+import { pickPlaybook, pickPolicy, pickRunbook } from "../response/pick.ts";
+import type { Destination, ResponsePolicy } from "../response/response.ts";
+import { type Response, readResponse } from "../response/response-store.ts";
 import { readMaintenances } from "../slo/definitions.ts";
 import { type Maintenance, windowOf } from "../slo/maintenance.ts";
 import { aboutText } from "./alert.ts";
@@ -8,9 +11,6 @@ import { causeKey, isWithin, narrowness, wantedOf } from "./cause.ts";
 import { decide, reopens } from "./decide.ts";
 import { type Facts, readFacts } from "./facts.ts";
 import type { Alert, Cause, Command, Incident, IncidentEvent } from "./incident.ts";
-import { pickPlaybook, pickPolicy, pickRunbook } from "./pick.ts";
-import type { Destination, ResponsePolicy } from "./response.ts";
-import { type Response, readResponse } from "./response-store.ts";
 import { causesAround, childrenOf, commonCause, inhibits, ticketsOf } from "./route.ts";
 import { type CauseRow, collections, type IncidentRows, type Transaction, transact } from "./store.ts";
 

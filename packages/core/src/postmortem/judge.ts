@@ -1,5 +1,5 @@
 import type { AuditRecord, CallRecord } from "@tooltrail/format";
-import type { Signal } from "../incidents/response.ts";
+import type { Signal } from "../response/response.ts";
 import { blameOf, isMisfit, isRefusal } from "../slo/blame.ts";
 import { bucketOf, scoreBucketOf } from "../slo/buckets.ts";
 import { type Cell, countOf } from "../slo/cell.ts";

@@ -3,7 +3,6 @@ import type { Projections } from "../follow/ports.ts";
 import { answerOnce, command, type Once } from "../incidents/command.ts";
 import type { Doer, Incident } from "../incidents/incident.ts";
 import type { Attempt, Ways } from "../incidents/ports.ts";
-import type { Destination } from "../incidents/response.ts";
 import {
   collections,
   type IncidentRows,
@@ -14,7 +13,8 @@ import {
   transact,
   versionId,
 } from "../incidents/store.ts";
-import { putTicket } from "../incidents/ticket.ts";
+import type { Destination } from "../response/response.ts";
+import { putTicket } from "../telling/ticket.ts";
 import { draftPostmortem } from "./draft.ts";
 import { type Change, editPostmortem } from "./edit.ts";
 import { collectEvidence, type EvidencePorts } from "./evidence.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Incident, IncidentEvent } from "../incidents/incident.ts";
-import { defaultPolicy } from "../incidents/response.ts";
+import { defaultPolicy } from "../response/response.ts";
 import { draftPostmortem } from "./draft.ts";
 import { type Change, editPostmortem } from "./edit.ts";
 import type { Evidence } from "./evidence.ts";

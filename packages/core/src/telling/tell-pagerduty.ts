@@ -1,7 +1,7 @@
+import type { Incident, IncidentEvent } from "../incidents/incident.ts";
+import type { Attempt, Notice } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { done, type Errand, Failure, skipped } from "./attempt.ts";
-import type { Incident, IncidentEvent } from "./incident.ts";
-import type { Attempt, Notice } from "./ports.ts";
-import type { Destination } from "./response.ts";
 import { cut, plainText, type Words, wordsOf } from "./words.ts";
 
 const enqueue = "https://events.pagerduty.com/v2/enqueue";

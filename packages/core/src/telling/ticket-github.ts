@@ -1,7 +1,7 @@
+import type { Ticket } from "../incidents/incident.ts";
+import type { Attempt, HttpAnswer, TicketText } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { type Errand, Failure, jsonOf, membersOf } from "./attempt.ts";
-import type { Ticket } from "./incident.ts";
-import type { Attempt, HttpAnswer, TicketText } from "./ports.ts";
-import type { Destination } from "./response.ts";
 import { cut, plainText } from "./words.ts";
 
 type GitHub = Extract<Destination, { readonly type: "github" }>;

@@ -1,5 +1,5 @@
+import type { Tell } from "../incidents/ports.ts";
 import { attempt, Failure } from "./attempt.ts";
-import type { Tell } from "./ports.ts";
 import { tellByEmail } from "./tell-email.ts";
 import { tellPagerDuty } from "./tell-pagerduty.ts";
 import { tellSlack } from "./tell-slack.ts";

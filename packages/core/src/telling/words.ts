@@ -1,6 +1,6 @@
-import type { Action, AlertsOf, Cause, Incident, IncidentEvent } from "./incident.ts";
-import type { Notice } from "./ports.ts";
-import type { ActionParams, Severity } from "./response.ts";
+import type { Action, AlertsOf, Cause, Incident, IncidentEvent } from "../incidents/incident.ts";
+import type { Notice } from "../incidents/ports.ts";
+import type { ActionParams, Severity } from "../response/response.ts";
 
 /*
  * What is said of an event to people, the same by all ways. Names come from servers and clients: all of it is one line without control characters, and whoever writes it into a markup escapes it

@@ -1,9 +1,9 @@
 import { AppError } from "../errors.ts";
+import type { Ticket } from "../incidents/incident.ts";
+import type { Attempt, HttpAnswer, HttpRequest, TicketText } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { type AdfDocument, adfOf, cutAdf, sizeOf, textLengthOf } from "./adf.ts";
 import { type Errand, Failure, jsonOf, membersOf } from "./attempt.ts";
-import type { Ticket } from "./incident.ts";
-import type { Attempt, HttpAnswer, HttpRequest, TicketText } from "./ports.ts";
-import type { Destination } from "./response.ts";
 import { cut, plainText } from "./words.ts";
 
 type Jira = Extract<Destination, { readonly type: "jira" }>;

@@ -1,5 +1,5 @@
+import type { Cause } from "../incidents/incident.ts";
 import { fits } from "../slo/selection.ts";
-import type { Cause } from "./incident.ts";
 import { playbooks as builtIn, fallbackPlaybook } from "./playbooks.ts";
 import {
   defaultPolicy,

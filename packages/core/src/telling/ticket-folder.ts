@@ -1,6 +1,6 @@
+import type { Attempt, TicketText, Ways } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { Failure } from "./attempt.ts";
-import type { Attempt, TicketText, Ways } from "./ports.ts";
-import type { Destination } from "./response.ts";
 
 /** A file `<incident id>.md`, replaced as a whole; one that says the same already is left alone, and one that is not ours as well. Its address is its path. */
 export async function putInFolder(

@@ -1,8 +1,8 @@
 import { Webhook } from "standardwebhooks";
+import type { Incident } from "../incidents/incident.ts";
+import type { Attempt, HttpAnswer, Notice, Ways } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { done, type Errand, Failure } from "./attempt.ts";
-import type { Incident } from "./incident.ts";
-import type { Attempt, HttpAnswer, Notice, Ways } from "./ports.ts";
-import type { Destination } from "./response.ts";
 
 export type WebhookDestination = Extract<Destination, { readonly type: "webhook" }>;
 

@@ -1,4 +1,4 @@
-import type { Attempt } from "./ports.ts";
+import type { Attempt } from "../incidents/ports.ts";
 
 /*
  * When to try again, and whether to try at all: pure, so whoever stores what is to be told stores what these say.

@@ -1,6 +1,6 @@
 import { AppError } from "../errors.ts";
-import type { Attempt, HttpAnswer, HttpRequest, Ways } from "./ports.ts";
-import type { Destination, SecretRef } from "./response.ts";
+import type { Attempt, HttpAnswer, HttpRequest, Ways } from "../incidents/ports.ts";
+import type { Destination, SecretRef } from "../response/response.ts";
 import { cut, plainText } from "./words.ts";
 
 /*

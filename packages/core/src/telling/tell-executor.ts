@@ -1,6 +1,6 @@
+import type { Attempt, Notice, Ways } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { attempt, Failure, skipped } from "./attempt.ts";
-import type { Attempt, Notice, Ways } from "./ports.ts";
-import type { Destination } from "./response.ts";
 import { postSigned, summaryOf } from "./tell-webhook.ts";
 
 /** @param answer what the executor said, in one line. */

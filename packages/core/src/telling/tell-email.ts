@@ -1,6 +1,6 @@
+import type { Attempt, Notice, Ways } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { done, Failure, skipped } from "./attempt.ts";
-import type { Attempt, Notice, Ways } from "./ports.ts";
-import type { Destination } from "./response.ts";
 import { asText, cut, wordsOf } from "./words.ts";
 
 /** Longer ones are cut by whoever shows them. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Attempt } from "./ports.ts";
+import type { Attempt } from "../incidents/ports.ts";
 import { after, type Breaker, closed, fateOf, mayTry } from "./retry.ts";
 
 const done: Attempt = { outcome: "done" };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { alerted, aNotice, opened, openedAt, requested } from "../../../../test/support/destinations/notice.ts";
-import type { IncidentEvent } from "./incident.ts";
+import type { IncidentEvent } from "../incidents/incident.ts";
 import { escapeMrkdwn } from "./tell-slack.ts";
 import { asText, cut, plainText, wordsOf } from "./words.ts";
 

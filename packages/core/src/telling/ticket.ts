@@ -1,5 +1,5 @@
+import type { PutTicket } from "../incidents/ports.ts";
 import { attempt, Failure } from "./attempt.ts";
-import type { PutTicket } from "./ports.ts";
 import { putInFolder } from "./ticket-folder.ts";
 import { putOnGitHub } from "./ticket-github.ts";
 import { putOnJira } from "./ticket-jira.ts";

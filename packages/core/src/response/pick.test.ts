@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Cause } from "./incident.ts";
+import type { Cause } from "../incidents/incident.ts";
 import { missingRunbooks, type PickFacts, pickPlaybook, pickPolicy, pickRunbook } from "./pick.ts";
 import { fallbackPlaybook, playbooks } from "./playbooks.ts";
 import { defaultPolicy, type Playbook, type ResponsePolicy, type Runbook, type Trigger } from "./response.ts";

@@ -1,6 +1,6 @@
+import type { Attempt, Notice } from "../incidents/ports.ts";
+import type { Destination } from "../response/response.ts";
 import { done, type Errand, Failure, skipped } from "./attempt.ts";
-import type { Attempt, Notice } from "./ports.ts";
-import type { Destination } from "./response.ts";
 import { cut, type Line, type Words, wordsOf } from "./words.ts";
 
 const maxHeader = 150;
