@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readResponse } from "@tooltrail/core/response/response-store";
+import { readResponse } from "@tooltrail/core/response/store";
 import { readStored } from "@tooltrail/core/slo/definitions";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { memoryProjections } from "../../test/support/followed.ts";

@@ -6,7 +6,7 @@ import { deliver, listUndelivered, type OutboxPorts, retryUndelivered } from "@t
 import { listIncidents, listOutbox } from "@tooltrail/core/incidents/store";
 import { triage } from "@tooltrail/core/incidents/triage";
 import type { ResponseDocument } from "@tooltrail/core/response/response";
-import { applyResponse, namedResponse } from "@tooltrail/core/response/response-store";
+import { applyResponse, namedResponse } from "@tooltrail/core/response/store";
 import type { PipelineEvent } from "@tooltrail/format";
 import { pipelineEvent } from "@tooltrail/format/schema";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";

@@ -2,7 +2,7 @@ import { createAudit } from "@tooltrail/core/audit";
 import type { Alert } from "@tooltrail/core/incidents/incident";
 import { readEvents } from "@tooltrail/core/incidents/store";
 import { triage } from "@tooltrail/core/incidents/triage";
-import { applyResponse, namedResponse } from "@tooltrail/core/response/response-store";
+import { applyResponse, namedResponse } from "@tooltrail/core/response/store";
 import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../../../test/support/adapters.ts";

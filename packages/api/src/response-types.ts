@@ -1,5 +1,5 @@
 import type { ResponseDocument, ResponseKind } from "@tooltrail/core/response/response";
-import type { UnreadableResponse } from "@tooltrail/core/response/response-store";
+import type { UnreadableResponse } from "@tooltrail/core/response/store";
 import type { Stored } from "@tooltrail/core/versioned";
 
 export type { ResponseDocument, ResponseKind };

@@ -1,7 +1,7 @@
 import { createAudit } from "@tooltrail/core/audit";
 import type { Ports } from "@tooltrail/core/ports";
 import type { ResponseDocument, Runbook } from "@tooltrail/core/response/response";
-import { applyResponse, namedResponse } from "@tooltrail/core/response/response-store";
+import { applyResponse, namedResponse } from "@tooltrail/core/response/store";
 import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../../../test/support/adapters.ts";

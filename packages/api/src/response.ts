@@ -16,8 +16,8 @@ import {
   readResponse,
   readResponseDocument,
   readResponseVersions,
-} from "@tooltrail/core/response/response-store";
-import { titleOf } from "@tooltrail/core/response/response-title";
+} from "@tooltrail/core/response/store";
+import { titleOf } from "@tooltrail/core/response/title";
 import type { Stored } from "@tooltrail/core/versioned";
 import { sha256 } from "@tooltrail/format";
 import type { Hono } from "hono";

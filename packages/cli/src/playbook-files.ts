@@ -1,5 +1,5 @@
+import { parseResponseFiles } from "@tooltrail/core/response/file";
 import type { ResponseDocument } from "@tooltrail/core/response/response";
-import { parseResponseFiles } from "@tooltrail/core/response/response-file";
 import { readFiles } from "./files.ts";
 
 /** What is in files: documents with their file, and lines about what is wrong with others (`faults`) or may not be what was meant (`notes`). */

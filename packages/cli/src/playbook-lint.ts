@@ -1,6 +1,6 @@
 import { buildCommand, type CommandContext } from "@stricli/core";
 import { nameOf } from "@tooltrail/core/response/response";
-import { titleOf } from "@tooltrail/core/response/response-title";
+import { titleOf } from "@tooltrail/core/response/title";
 import { plain } from "./table.ts";
 
 interface Flags {

@@ -60,7 +60,7 @@ export const showCommand = buildCommand<ShowFlags, [string], CommandContext>({
     const { stdout } = this.process;
     if (json) stdout.write(`${JSON.stringify(answer, undefined, 2)}\n`);
     else {
-      const { yamlOf } = await import("@tooltrail/core/response/response-yaml");
+      const { yamlOf } = await import("@tooltrail/core/response/yaml");
       stdout.write(yamlOf(answer.document as ResponseDocument));
     }
   },

@@ -5,7 +5,7 @@ import { type MemoryProjections, memoryProjections } from "../../../../test/supp
 import { AppError } from "../errors.ts";
 import { given } from "../given.ts";
 import type { Playbook, ResponsePolicy } from "../response/response.ts";
-import { applyResponse, checkResponse, namedResponse } from "../response/response-store.ts";
+import { applyResponse, checkResponse, namedResponse } from "../response/store.ts";
 import { causeKey } from "./cause.ts";
 import { runCommand } from "./command.ts";
 import { allowedIn, dueCheck } from "./decide.ts";

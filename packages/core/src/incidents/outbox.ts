@@ -3,7 +3,7 @@ import type { Projections } from "../follow/ports.ts";
 import { given } from "../given.ts";
 import type { Events, Principals } from "../ports.ts";
 import type { Destination } from "../response/response.ts";
-import { readResponse } from "../response/response-store.ts";
+import { readResponse } from "../response/store.ts";
 import { listKept } from "../slo/memory.ts";
 import { after, type Breaker, closed, type Fate, fateOf, mayTry } from "../telling/retry.ts";
 import { tell } from "../telling/tell.ts";

@@ -3,7 +3,7 @@ import type { Projections } from "../follow/ports.ts";
 import { rowId } from "../follow/row-id.ts";
 import type { Events } from "../ports.ts";
 import { missingRunbooks } from "../response/pick.ts";
-import { readResponse } from "../response/response-store.ts";
+import { readResponse } from "../response/store.ts";
 import { listKept } from "../slo/memory.ts";
 import { openCatalogue } from "../slo/selection.ts";
 import type { Answered } from "./command.ts";

@@ -3,7 +3,7 @@ import { maxRowsPerCommit } from "../follow/ports.ts";
 import { given } from "../given.ts";
 import { pickPlaybook, pickPolicy, pickRunbook } from "../response/pick.ts";
 import type { Destination, ResponsePolicy } from "../response/response.ts";
-import { type Response, readResponse } from "../response/response-store.ts";
+import { type Response, readResponse } from "../response/store.ts";
 import { readMaintenances } from "../slo/definitions.ts";
 import { type Maintenance, windowOf } from "../slo/maintenance.ts";
 import { aboutText } from "./alert.ts";

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { parseResponseDocument } from "./document.ts";
+import { parseResponseFile } from "./file.ts";
 import { playbooks } from "./playbooks.ts";
 import { signals } from "./response.ts";
-import { parseResponseDocument } from "./response-document.ts";
-import { parseResponseFile } from "./response-file.ts";
-import { yamlOf } from "./response-yaml.ts";
+import { yamlOf } from "./yaml.ts";
 
 test("there is one for each scenario, for each failure mode, and for what fails otherwise", () =>
   expect(playbooks.map(({ id }) => id)).toEqual([

@@ -1,7 +1,7 @@
 import type { Sli } from "../slo/slo.ts";
 
 /*
- * How a team responds, as documents: playbooks, runbooks, who is told and by which way. Written as YAML, checked by `response-document.ts`, kept in versions.
+ * How a team responds, as documents: playbooks, runbooks, who is told and by which way. Written as YAML, checked by `document.ts`, kept in versions.
  */
 
 export const responseKinds = ["Playbook", "Runbook", "Destination", "ResponsePolicy"] as const;

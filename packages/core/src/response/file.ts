@@ -1,9 +1,9 @@
 import type { NamedText } from "../folder.ts";
 import { shown } from "../slo/document.ts";
 import { readYamlFile, type YamlDocument, type YamlFile } from "../yaml-file.ts";
+import { parseResponseDocument } from "./document.ts";
+import { checkReferences, type Reference } from "./references.ts";
 import { nameOf, type ResponseDocument } from "./response.ts";
-import { parseResponseDocument } from "./response-document.ts";
-import { checkReferences, type Reference } from "./response-references.ts";
 
 /** What a file holds. Faults and notes are lines: `response/billing.yaml:14:9 levels[0].waitMinutes: …`, in the order of the file, and at most a hundred of each. */
 export interface ResponseFile {

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseResponseFile, parseResponseFiles } from "./response-file.ts";
+import { parseResponseFile, parseResponseFiles } from "./file.ts";
 
 const runbook = (name: string, versions = ">=2") => `kind: Runbook
 name: ${name}

@@ -13,6 +13,8 @@ import {
   type Stored,
   type Stores,
 } from "../versioned.ts";
+import { parseResponseDocument } from "./document.ts";
+import { checkReferences } from "./references.ts";
 import {
   type Destination,
   nameOf,
@@ -22,8 +24,6 @@ import {
   type ResponsePolicy,
   type Runbook,
 } from "./response.ts";
-import { parseResponseDocument } from "./response-document.ts";
-import { checkReferences } from "./response-references.ts";
 
 const kept: Keeping = { name: "response-documents", generation: 1 };
 

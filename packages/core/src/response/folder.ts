@@ -1,7 +1,7 @@
 import { compareFolder, type FolderPlan, type NamedText } from "../folder.ts";
 import type { Projections } from "../follow/ports.ts";
-import { parseResponseFiles } from "./response-file.ts";
-import { namedResponse, readStoredResponse } from "./response-store.ts";
+import { parseResponseFiles } from "./file.ts";
+import { namedResponse, readStoredResponse } from "./store.ts";
 
 /** Compares a folder of response documents with what is kept. Its files count together: a policy in one names destinations of another. */
 export async function planResponseFolder(

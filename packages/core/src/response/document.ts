@@ -2,8 +2,8 @@ import { responseDocument } from "@tooltrail/format/schema";
 import { edges, nearestEdge, nearestScore } from "../slo/buckets.ts";
 import { type Fault, type Note, shown } from "../slo/document.ts";
 import { tooLarge } from "../versioned.ts";
+import { faultsOf, wordsFor } from "./faults.ts";
 import type { Playbook, ResponseDocument, Runbook, Target } from "./response.ts";
-import { faultsOf, wordsFor } from "./response-faults.ts";
 import { isInRange, isRange } from "./versions.ts";
 
 /**

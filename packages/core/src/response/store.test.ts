@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { memoryProjections } from "../../../../test/support/followed.ts";
 import { AppError } from "../errors.ts";
 import { readDefinition, readStored } from "../slo/definitions.ts";
+import { planResponseFolder } from "./folder.ts";
 import type { ResponseDocument, Runbook } from "./response.ts";
-import { planResponseFolder } from "./response-folder.ts";
 import {
   applyResponse,
   checkResponse,
@@ -11,8 +11,8 @@ import {
   readResponse,
   readResponseDocument,
   readResponseVersions,
-} from "./response-store.ts";
-import { yamlOf } from "./response-yaml.ts";
+} from "./store.ts";
+import { yamlOf } from "./yaml.ts";
 
 const runbook = (name: string, versions = "*"): Runbook => ({
   kind: "Runbook",

@@ -3,8 +3,8 @@ import type { responseDocument } from "@tooltrail/format/schema";
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import { sentence } from "../slo/document.ts";
+import { parseResponseDocument } from "./document.ts";
 import { actionKinds, type ResponseDocument, responseKinds, signals } from "./response.ts";
-import { parseResponseDocument } from "./response-document.ts";
 
 const example = (name: string): { [field: string]: unknown } =>
   JSON.parse(readFileSync(new URL(`../../../format/examples/response-${name}.json`, import.meta.url), "utf8"));

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
+import { parseResponseDocument } from "./document.ts";
 import type { ResponseDocument } from "./response.ts";
-import { parseResponseDocument } from "./response-document.ts";
 
 const format = { version: "1.2", schema: "core", lineWidth: 110 } as const;
 const unseen = /[^\P{C}\n]/gu;
