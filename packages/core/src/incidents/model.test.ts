@@ -549,6 +549,10 @@ async function deliver(model: Model, real: Real, alerts: readonly Alert[]): Prom
     if (owner !== undefined) count(owner.status, "alert", "taken");
     receive(model, alert, idOf);
   }
+  // What is live and about more takes in what has come to be beside it.
+  for (const cause of causes)
+    for (const wide of model.incidents.filter((mine) => isLive(mine) && causeKey(mine.cause) === causeKey(cause)))
+      takeIn(model, wide);
 }
 
 /* What must hold. */
