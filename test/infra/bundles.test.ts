@@ -19,6 +19,7 @@ import { batchOf, imageOf, itemOf } from "@tooltrail/aws/ledger-item";
 import { projections } from "@tooltrail/core/follow/projections";
 import { runCommand } from "@tooltrail/core/incidents/command";
 import { windowMs } from "@tooltrail/core/incidents/evolve";
+import { collections, transact } from "@tooltrail/core/incidents/store";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { ownSlos } from "@tooltrail/core/slo/defaults";
 import { headersHash, identityOf } from "@tooltrail/format";
@@ -414,12 +415,18 @@ describe.runIf(there)("functions as they are deployed", () => {
     }))
       vi.stubEnv(`AWS_${name}`, value);
     const projections = dynamoProjections(dynamo(), tableName("State"));
+    await transact(projections, async (transaction) => {
+      const begun = await transaction.incident(incident);
+      if (begun === undefined) throw new Error("It is not there.");
+      const checks = { ...begun.checks, from: begun.checks.from - 900_000 };
+      transaction.put(collections.incidents, incident, { ...begun, checks });
+    });
     for (const _ of ["first", "second"]) {
       const { body } = await askIncidents("GET", `/v1/incidents/${incident}`);
       const { checks, playbook } = body.incident;
       const to = checks.from + windowMs(playbook.verificationTarget);
       const command = { type: "check", from: checks.from, to, result: "pass", measured: [] } as const;
-      await runCommand(projections, { incident, command, nowMs: Math.max(Date.now(), to) });
+      await runCommand(projections, { incident, command, nowMs: Date.now() });
     }
     expect(await askIncidents("POST", `/v1/incidents/${incident}/commands`, {}, { type: "resolve" })).toMatchObject({
       body: { incident: { status: "resolved" } },
@@ -459,6 +466,11 @@ describe.runIf(there)("functions as they are deployed", () => {
     await running.respond.invoke(wokenBy("incidents.advanced"));
     expect(hook.deliveries().at(-1)?.type).toBe("incident.acknowledged");
     expect(metricsOf(running.respond)).toMatchObject({ NoticesGivenUp: 1 });
+    // A policy names it.
+    expect(await askIncidents("DELETE", "/v1/response/Destination/hook")).toMatchObject({ status: 409 });
+    const { documents } = (await askIncidents("GET", "/v1/response")).body;
+    for (const { kind, name } of documents.filter(({ kind }: { kind: string }) => kind === "ResponsePolicy"))
+      expect(await askIncidents("DELETE", `/v1/response/${kind}/${name}`)).toMatchObject({ status: 200 });
     expect(await askIncidents("DELETE", "/v1/response/Destination/hook")).toMatchObject({ status: 200 });
   });
 
