@@ -134,9 +134,13 @@ test("a request that is sent again with its key is done once", async () => {
 });
 
 test("of two people at the same time nobody is lost", async () => {
-  const both = await Promise.all([incident("ack", idOf("search")), incident("ack", idOf("search"))]);
+  const both = await Promise.all([incident("ack", idOf("search")), incident("note", idOf("search"), "on my way")]);
   expect(both.map(({ code }) => code)).toEqual([0, 0]);
-  expect(await countOf(idOf("search"), "incident.acknowledged")).toBe(2);
+  expect(await countOf(idOf("search"), "incident.acknowledged")).toBe(1);
+  expect(await countOf(idOf("search"), "incident.noted")).toBe(1);
+  // Who says again that he is at it puts nothing off.
+  expect(await incident("ack", idOf("search"))).toMatchObject({ code: 0 });
+  expect(await countOf(idOf("search"), "incident.acknowledged")).toBe(1);
 });
 
 test("one is merged into another, which is cancelled", async () => {
@@ -145,7 +149,7 @@ test("one is merged into another, which is cancelled", async () => {
   expect(merged.stdout).toContain(`${ids.mail}: merged into ${ids.search}, page`);
   expect((await show(idOf("search"))).incident.children).toEqual([ids.mail]);
   expect((await incident("show", idOf("search"))).stdout).toContain(`children    ${ids.mail}\n`);
-  await expectRefused(incident("ack", idOf("mail")), /is merged: acknowledge is not possible\. Possible now: finish\./);
+  await expectRefused(incident("ack", idOf("mail")), /is merged: acknowledge is not possible\. Nothing is\./);
   const cancelled = await incident("cancel", idOf("search"), "--reason", "a test of the network");
   expect(cancelled.stdout).toContain(`${ids.search}: cancelled, page`);
   await expectRefused(incident("note", idOf("search"), "late"), /is cancelled/);
@@ -255,7 +259,7 @@ test("two checks that pass, and it can be resolved; what the postmortem stands o
   expect(await run("postmortem", "tests", id, "--out", join(place.dir, "tests"))).toMatchObject({ code: 1 });
 
   expect((await incident("close", id)).stdout).toBe(
-    `${id}: closed, page, availability of billing. Nothing more is possible.\n`,
+    `${id}: closed, page, availability of billing. Possible now: undo.\n`,
   );
   await expectRefused(edit("--set", "summary=Other."), /is closed/);
 }, 240_000);
