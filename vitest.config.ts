@@ -1,8 +1,11 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** `unit` is fast and runs before each commit; `system` starts real processes. */
 export default defineConfig({
   test: {
+    // Many suites wait for processes and clocks: one more of them keeps two cores busy.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: ["test/support/dynamodb-local.ts", "test/support/s3-server.ts"],
     projects: [
       {

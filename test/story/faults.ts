@@ -79,7 +79,8 @@ function isOnce(pages: Ending["told"]["pager"]): boolean {
   const [page, ...others] = pages;
   if (page === undefined || others.length > 0 || page.state !== "resolved") return false;
   const steps = page.actions.filter((action, i) => action !== page.actions[i - 1]);
-  return isSame(steps, ["trigger", "acknowledge", "resolve"]);
+  // That it is to be rolled back joins what is acknowledged.
+  return isSame(steps, ["trigger", "acknowledge", "trigger", "resolve"]);
 }
 
 /** At least once. */
