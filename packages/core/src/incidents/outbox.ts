@@ -64,13 +64,8 @@ export async function deliver(ports: OutboxPorts, hasTime: () => boolean): Promi
   if (effects.length === 0) return sums;
   const { destinations } = await readResponse(ports.projections);
   const known = new Map([...ports.destinations, ...destinations].map((one) => [one.name, one]));
-  const lanes = new Map<string, Waiting[]>();
-  for (const effect of effects)
-    for (const task of effect.tasks) {
-      const lane = "destination" in task ? `to ${task.destination}` : task.kind;
-      lanes.set(lane, [...(lanes.get(lane) ?? []), { effect, task }]);
-    }
-  const waiting = [...lanes.values()];
+  const tasks = effects.flatMap((effect) => effect.tasks.map((task): Waiting => ({ effect, task })));
+  const waiting = [...Map.groupBy(tasks, laneOf).values()];
   const thrown: unknown[] = [];
   const work = async (): Promise<void> => {
     for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift())
@@ -88,6 +83,8 @@ export async function deliver(ports: OutboxPorts, hasTime: () => boolean): Promi
   if (thrown.length > 0) throw thrown[0];
   return sums;
 }
+
+const laneOf = ({ task }: Waiting): string => ("destination" in task ? `to ${task.destination}` : task.kind);
 
 async function runLane(
   ports: OutboxPorts,
