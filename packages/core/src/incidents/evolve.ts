@@ -242,26 +242,39 @@ export function withAlert(alerts: Incident["alerts"], alert: Alert): Incident["a
   const { [rule]: _, ...others } = before?.firing ?? {};
   const firing = alert.state === "firing" ? { ...others, [rule]: alert.startedAt } : others;
   const isPage = alert.severity === "page" || before?.severity === "page";
-  return {
-    ...alerts,
-    [key]: {
-      cause: alert.cause,
-      severity: isPage ? "page" : "ticket",
-      count: (before?.count ?? 0) + 1,
-      firstAt: Math.min(before?.firstAt ?? alert.startedAt, alert.startedAt),
-      lastAt: Math.max(before?.lastAt ?? alert.at, alert.at),
-      firing: isLate ? (before?.firing ?? {}) : firing,
-      heard: { ...before?.heard, [rule]: [...heard, alert.at].sort((a, b) => a - b).slice(-maxHeard) },
-      source: before?.source ?? alert.source,
-      text: before === undefined || (isPage && before.severity === "ticket") ? alert.text : before.text,
-    },
-  };
+  return withEntry(alerts, key, {
+    cause: alert.cause,
+    severity: isPage ? "page" : "ticket",
+    count: (before?.count ?? 0) + 1,
+    firstAt: Math.min(before?.firstAt ?? alert.startedAt, alert.startedAt),
+    lastAt: Math.max(before?.lastAt ?? alert.at, alert.at),
+    firing: isLate ? (before?.firing ?? {}) : firing,
+    heard: { ...before?.heard, [rule]: [...heard, alert.at].sort((a, b) => a - b).slice(-maxHeard) },
+    source: before?.source ?? alert.source,
+    text: before === undefined || (isPage && before.severity === "ticket") ? alert.text : before.text,
+  });
+}
+
+/** How many bytes alerts have as JSON: each state is one entry away from the one before, so it is counted once. */
+const sizes = new WeakMap<Incident["alerts"], number>();
+function sizeOf(alerts: Incident["alerts"]): number {
+  const size = sizes.get(alerts) ?? Buffer.byteLength(JSON.stringify(alerts));
+  sizes.set(alerts, size);
+  return size;
+}
+
+function withEntry(alerts: Incident["alerts"], key: string, entry: AlertsOf): Incident["alerts"] {
+  const before = alerts[key];
+  const bytesOf = (one: AlertsOf | undefined): number =>
+    one === undefined ? 0 : Buffer.byteLength(JSON.stringify([key, one]));
+  const after = { ...alerts, [key]: entry };
+  sizes.set(after, sizeOf(alerts) + bytesOf(entry) - bytesOf(before));
+  return after;
 }
 
 function isFull(alerts: Incident["alerts"]): boolean {
   const causes = Object.keys(alerts).length;
-  if (causes >= maxCauses) return true;
-  return causes >= alwaysTold && Buffer.byteLength(JSON.stringify(alerts)) > maxAlertBytes;
+  return causes >= maxCauses || (causes >= alwaysTold && sizeOf(alerts) > maxAlertBytes);
 }
 
 /** With those that another incident had. Of each rule, the word of who has heard of it last counts. */
@@ -269,7 +282,7 @@ function withAlerts(alerts: Incident["alerts"], joined: AlertsOf): Incident["ale
   const key = causeKey(joined.cause);
   const before = Object.hasOwn(alerts, key) ? alerts[key] : undefined;
   if (isFull(alerts)) return alerts;
-  if (before === undefined) return { ...alerts, [key]: joined };
+  if (before === undefined) return withEntry(alerts, key, joined);
   const rules = [...new Set([...Object.keys(before.heard), ...Object.keys(joined.heard)])];
   const lastOf = ({ heard }: AlertsOf, rule: string): number => heard[rule]?.at(-1) ?? 0;
   const firing = rules.flatMap((rule) => {
@@ -280,18 +293,15 @@ function withAlerts(alerts: Incident["alerts"], joined: AlertsOf): Incident["ale
     const times = new Set([...(before.heard[rule] ?? []), ...(joined.heard[rule] ?? [])]);
     return [rule, [...times].sort((a, b) => a - b).slice(-maxHeard)] as const;
   });
-  return {
-    ...alerts,
-    [key]: {
-      ...before,
-      severity: before.severity === "page" ? "page" : joined.severity,
-      count: before.count + joined.count,
-      firstAt: Math.min(before.firstAt, joined.firstAt),
-      lastAt: Math.max(before.lastAt, joined.lastAt),
-      firing: Object.fromEntries(firing),
-      heard: Object.fromEntries(heard),
-    },
-  };
+  return withEntry(alerts, key, {
+    ...before,
+    severity: before.severity === "page" ? "page" : joined.severity,
+    count: before.count + joined.count,
+    firstAt: Math.min(before.firstAt, joined.firstAt),
+    lastAt: Math.max(before.lastAt, joined.lastAt),
+    firing: Object.fromEntries(firing),
+    heard: Object.fromEntries(heard),
+  });
 }
 
 const withAction = (incident: Incident, id: string, change: Partial<Action>): Pick<Incident, "actions"> => ({

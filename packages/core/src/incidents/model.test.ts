@@ -235,6 +235,10 @@ function judge(mine: Mine, result: "pass" | "fail", now: number): void {
   if (mine.status === "mitigated") beginMitigating(mine, now);
 }
 
+/** What is older than these may have been heard: nobody remembers. */
+const lastFour = (mine: Mine, rule: string): number[] =>
+  (mine.heard.get(rule) ?? []).toSorted((a, b) => b - a).slice(0, 4);
+
 /** What an incident that an alert belongs to makes of it. */
 function hear(mine: Mine, alert: Alert, now: number): void {
   const key = causeKey(alert.cause);
@@ -285,6 +289,11 @@ function ownerOf(model: Model, alert: Alert): Mine | undefined {
     .filter((cause) => isWithin(cause, alert.cause) || causeKey(cause) === key)
     .map((cause) => top(model, latest(model, cause)))
     .filter((mine) => mine !== undefined);
+  // What comes again goes where it was heard.
+  const again = causes
+    .flatMap((cause) => model.incidents.filter((mine) => causeKey(mine.cause) === causeKey(cause)))
+    .find((mine) => isLive(mine) && lastFour(mine, `${key} ${alert.rule}`).includes(alert.at));
+  if (again !== undefined) return again;
   const live = around.find((mine) => isLive(mine) && (alert.state === "firing" || mine.knows.has(key)));
   if (live !== undefined) return live;
   return around.findLast((mine) => {

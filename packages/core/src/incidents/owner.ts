@@ -1,12 +1,16 @@
 import { causeKey, isWithin, narrowness } from "./cause.ts";
 import { reopens } from "./decide.ts";
+import { ruleKey } from "./evolve.ts";
 import type { Alert, Cause, Incident } from "./incident.ts";
 import { causesAround, inhibits } from "./route.ts";
-import { type CauseRow, collections, type Transaction } from "./store.ts";
+import type { Transaction } from "./store.ts";
 
 /** What alerts before this one, of the same delivery, have come to. */
 interface Sofar {
   readonly live: readonly Incident[];
+  /** Of each cause the incident that was opened about it last. */
+  readonly leads: ReadonlyMap<string, string>;
+  /** What was read of those that have ended, by cause. */
   readonly owners: Map<string, Incident>;
   isAttached(incident: Incident): boolean;
 }
@@ -16,7 +20,7 @@ interface Sofar {
  */
 export async function ownerOf(
   transaction: Transaction,
-  { live, owners, isAttached }: Sofar,
+  { live, leads, owners, isAttached }: Sofar,
   alert: Alert,
   nowMs: number,
 ): Promise<Incident | undefined> {
@@ -29,7 +33,9 @@ export async function ownerOf(
   // A cause may also lead to where its incident was merged into, whatever that is about.
   for (const cause of causesAround(alert.cause)) {
     const id = causeKey(cause);
-    const incident = owners.get(id) ?? (await ownerAt(transaction, id));
+    const lead = leads.get(id);
+    if (lead === undefined) continue;
+    const incident = live.find((one) => one.id === lead) ?? owners.get(id) ?? (await ownerAt(transaction, lead));
     if (incident === undefined) continue;
     owners.set(id, incident);
     around.push({ incident, cause });
@@ -39,6 +45,9 @@ export async function ownerOf(
     narrowness(cause) + (cause.signal === alert.cause.signal ? 0 : 1_000);
   around.sort((a, b) => rank(a) - rank(b));
   const isLive = ({ endedAt }: Incident): boolean => endedAt === undefined;
+  // What comes again goes where it was heard, or it would count twice.
+  const heard = around.find(({ incident }) => isLive(incident) && hasHeard(incident, alert));
+  if (heard !== undefined) return heard.incident;
   const widest = around.find(({ incident }) => isLive(incident) && (alert.state === "firing" || knows(incident)));
   if (widest !== undefined) return widest.incident;
   const nearest = around.findLast(({ incident }) => {
@@ -49,10 +58,12 @@ export async function ownerOf(
   return nearest?.incident;
 }
 
-/** What a cause leads to; of a merged one what it was merged into. */
+const hasHeard = ({ alerts }: Incident, alert: Alert): boolean =>
+  alerts[causeKey(alert.cause)]?.heard[ruleKey(alert)]?.includes(alert.at) ?? false;
+
+/** What an incident has come to be: of a merged one what it was merged into. */
 async function ownerAt(transaction: Transaction, id: string): Promise<Incident | undefined> {
-  const row = (await transaction.read(collections.causes, id)) as CauseRow | undefined;
-  let incident = row && (await transaction.incident(row.incident));
+  let incident = await transaction.incident(id);
   while (incident?.parent !== undefined) incident = await transaction.incident(incident.parent);
   return incident;
 }

@@ -58,7 +58,9 @@ async function triageSome(
 ): Promise<Triaged & { readonly done: number }> {
   const counts = { opened: 0, attached: 0, suppressed: 0, idle: 0, done: 0 };
   const owners = new Map<string, Incident>();
-  const live = await liveIncidents(transaction);
+  const rows = (await transaction.list(collections.causes)).map(({ id, value }) => ({ id, ...(value as CauseRow) }));
+  const leads = new Map(rows.map(({ id, incident }) => [id, incident]));
+  const live = await liveIncidents(transaction, rows);
   const attached = new Map<string, { incident: Incident; alerts: Alert[] }>();
 
   /** Before anything else is done to an incident, so that its events stand in their order. */
@@ -94,7 +96,7 @@ async function triageSome(
   for (const alert of alerts) {
     const isAttached = (incident: Incident): boolean =>
       attached.get(incident.id)?.alerts.some(({ cause }) => causeKey(cause) === causeKey(alert.cause)) ?? false;
-    const owner = await ownerOf(transaction, { live, owners, isAttached }, alert, nowMs);
+    const owner = await ownerOf(transaction, { live, leads, owners, isAttached }, alert, nowMs);
     if (owner !== undefined) {
       if (!attached.has(owner.id) && !hasRoomFor(rowsToAttach)) break;
       const some = attached.get(owner.id) ?? { incident: owner, alerts: [] };
@@ -115,6 +117,7 @@ async function triageSome(
         common === undefined
           ? opened
           : await openIncident(ports, transaction, known, shared(alert, common, live), nowMs);
+      for (const one of [opened, widest]) leads.set(causeKey(one.cause), one.id);
       for (const one of takeIn(transaction, widest, childrenOf(widest.cause, live), nowMs)) keep(one);
       counts.opened += common === undefined ? 1 : 2;
       owners.clear(); // what leads where may have changed
@@ -127,8 +130,7 @@ async function triageSome(
 }
 
 /** Incidents that have not ended, as far as causes lead to them. */
-async function liveIncidents(transaction: Transaction): Promise<Incident[]> {
-  const rows = (await transaction.list(collections.causes)).map(({ value }) => value as CauseRow);
+async function liveIncidents(transaction: Transaction, rows: readonly CauseRow[]): Promise<Incident[]> {
   const live = rows.filter(({ endedAt }) => endedAt === undefined);
   const incidents = await Promise.all(live.map(({ incident }) => transaction.incident(incident)));
   return incidents.filter((one): one is Incident => one !== undefined && one.endedAt === undefined);
