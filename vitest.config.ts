@@ -21,8 +21,8 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/{pipeline,sdk,infra,interop,bench,readme,chaos,story}/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
     ],

@@ -11,8 +11,6 @@ function listen(): (line: string) => void {
   return (line) => void lines.push(line);
 }
 
-/* The story without kills is a command of the README, which `test/readme` runs. */
-
 test("it ends in the same way where the pipeline is killed again and again", async () => {
   const seed = Math.floor(Math.random() * 4_294_967_296);
   const say = listen();
