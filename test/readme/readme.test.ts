@@ -51,15 +51,11 @@ describe("the README", () => {
     expect(scripts.story).toContain("test/story/story.ts");
   });
 
-  test.each(shown.map((what, i) => [blocks[i + 2] ?? "", what] as const))(
-    "%s",
-    async (block, what) => {
-      const { code, output } = await run(block);
-      expect(output).toMatch(what);
-      expect(code).toBe(0);
-    },
-    storyMs,
-  );
+  test.each(shown.map((what, i) => [blocks[i + 2] ?? "", what] as const))("%s", async (block, what) => {
+    const { code, output } = await run(block);
+    expect(output).toMatch(what);
+    expect(code).toBe(0);
+  });
 
   test("names every command that there is, and no other", async () => {
     const { stdout } = await tooltrail(place, pipeline.endpoint, "--help");
