@@ -1039,18 +1039,44 @@ const mutations: Mutation[] = [
 
 /** Node never forgets what it has imported, some 25 MB an evaluation; and two processes at once are as many as the tests may take. */
 const evaluationsPerProcess = 28;
+/** What touches different files, and is refused by different rules, is evaluated together: what refuses it then is what refuses each. */
+const mutationsPerEvaluation = 3;
+
+/** As few groups as the first fit makes. */
+function groupsOf(all: readonly Mutation[]): Mutation[][] {
+  const groups: Mutation[][] = [];
+  const goesWith = (one: Mutation, other: Mutation): boolean =>
+    one.file !== other.file &&
+    JSON.stringify(one.env) === JSON.stringify(other.env) &&
+    !one.refused.some((rule) => other.refused.includes(rule));
+  for (const mutation of all) {
+    const group = groups.find(
+      (some) => some.length < mutationsPerEvaluation && some.every((other) => goesWith(mutation, other)),
+    );
+    if (group === undefined) groups.push([mutation]);
+    else group.push(mutation);
+  }
+  return groups;
+}
 
 describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))("the rules refuse", () => {
+  const groups = groupsOf(mutations);
   const evaluations = new Map<Mutation, Evaluation | Error>();
 
   beforeAll(async () => {
-    const parts = Array.from({ length: Math.ceil(mutations.length / evaluationsPerProcess) }, (_, i) =>
-      mutations.slice(i * evaluationsPerProcess, (i + 1) * evaluationsPerProcess),
+    const parts = Array.from({ length: Math.ceil(groups.length / evaluationsPerProcess) }, (_, i) =>
+      groups.slice(i * evaluationsPerProcess, (i + 1) * evaluationsPerProcess),
     ).values();
     const takeParts = async (): Promise<void> => {
       for (const part of parts) {
-        const evaluated = await evaluateEach(part.map(({ env = {}, ...change }) => ({ changes: [change], env })));
-        for (const [i, mutation] of part.entries()) evaluations.set(mutation, evaluated[i] ?? new Error("nothing"));
+        const evaluated = await evaluateEach(
+          part.map((group) => ({
+            changes: group.map(({ file, from, to }) => ({ file, from, to })),
+            env: group[0]?.env ?? {},
+          })),
+        );
+        for (const [i, group] of part.entries())
+          for (const mutation of group) evaluations.set(mutation, evaluated[i] ?? new Error("nothing"));
       }
     };
     await Promise.all([takeParts(), takeParts()]);
@@ -1062,7 +1088,10 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere()))("the r
     const broken = Object.entries(rules)
       .filter(([, isBroken]) => isBroken(evaluation).length > 0)
       .map(([rule]) => rule);
-    expect(broken.sort()).toEqual([...mutation.refused].sort());
+    const group = groups.find((some) => some.includes(mutation)) ?? [];
+    expect(broken.sort(), group.map(({ what }) => what).join("; ")).toEqual(
+      group.flatMap(({ refused }) => refused).sort(),
+    );
   });
 
   test("and every rule refuses something", () => {
