@@ -95,10 +95,10 @@ async function main(): Promise<void> {
       incidents,
       reconcile: (event, context) => reconcile(event as object, context),
     },
-    async onPoison(body, receives) {
+    async onPoison(name, body, receives) {
       await refuse(ports(), body, {
         reason: "poison",
-        detail: `The ingest function failed on it ${receives} times; the log says how.`,
+        detail: `The ${name} function failed on it ${receives} times; the log says how.`,
       });
     },
     onError: (error) => logger.error("the pipeline met an error and goes on", error as Error),

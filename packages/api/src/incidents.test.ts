@@ -90,6 +90,9 @@ describe("commands", () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect((await readEvents(ports.projections, id)).filter(({ type }) => type === "incident.noted")).toHaveLength(1);
     expect((await command(id, { ...note, text: "It is the fan." }, "k")).status).toBe(409);
+    // Sent again after it was done, it is not refused, and not on record as that.
+    for (const _ of [1, 2]) expect((await command(id, { type: "cancel", reason: "a drill" }, "c")).status).toBe(200);
+    expect(audited.slice(-2).map(({ params }) => params.refused)).toEqual([undefined, undefined]);
     expect((await command(id, note, "a key")).status).toBe(400);
   });
 

@@ -6,11 +6,19 @@ import { command } from "@tooltrail/core/incidents/command";
 import { allowedNow, decide } from "@tooltrail/core/incidents/decide";
 import type { Command, Incident } from "@tooltrail/core/incidents/incident";
 import { listUndelivered, retryUndelivered } from "@tooltrail/core/incidents/outbox";
-import { listIncidents, listLive, readEvents, readIncident, transact } from "@tooltrail/core/incidents/store";
+import {
+  collections,
+  listIncidents,
+  listLive,
+  readEvents,
+  readIncident,
+  readRow,
+  transact,
+} from "@tooltrail/core/incidents/store";
 import { countFitting } from "@tooltrail/core/page";
 import type { Ports } from "@tooltrail/core/ports";
 import type { ActionParams } from "@tooltrail/core/response/response";
-import { sha256 } from "@tooltrail/format";
+import { pseudonym, sha256 } from "@tooltrail/format";
 import type { Hono } from "hono";
 import { bodyOf } from "./body.ts";
 import {
@@ -105,7 +113,12 @@ export function addIncidentRoutes<Env extends object>(
     const key = parseIdempotencyKey(c.req.header("idempotency-key"));
     const digest = sha256(JSON.stringify([id, asked]));
     const before = await found(id);
-    const isRefused = "refused" in decide(before, completed(asked, before), nowMs());
+    const { issuer, subject } = callerOf(c.env);
+    const by = pseudonym(ports().surroundings.digestKey, issuer, subject);
+    const once = key === undefined ? undefined : { key: `${by}/${sha256(key)}`, asked: digest };
+    const isRepeated =
+      once !== undefined && (await readRow(projections(), collections.answered, once.key)) !== undefined;
+    const isRefused = !isRepeated && "refused" in decide(before, completed(asked, before), nowMs());
     const params = { incident: id, ...provable(asked), sha256: digest, refused: isRefused || undefined };
     // Also what is refused is on record, and that it was; a repeated request that was answered once is answered again.
     const doer = await audit()(callerOf(c.env), `incident.${asked.type}`, texts(params));
@@ -115,7 +128,7 @@ export function addIncidentRoutes<Env extends object>(
         command: completed(asked, (await transaction.incident(id)) ?? before),
         doer,
         nowMs: nowMs(),
-        ...(key !== undefined && { once: { key: `${doer.by}/${sha256(key)}`, asked: digest } }),
+        ...given({ once }),
       }),
     );
     await wake();

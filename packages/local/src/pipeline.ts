@@ -34,7 +34,8 @@ export interface PipelineOptions {
     readonly incidents: HttpFunction;
     readonly reconcile: EventFunction;
   };
-  readonly onPoison: (body: string, receives: number) => Promise<void>;
+  /** Keeps what a function has failed on again and again. */
+  readonly onPoison: (name: "ingest" | "triage", body: string, receives: number) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -79,7 +80,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     queue,
     // The two functions that write the ledger wake whoever reads its stream.
     run: (event, context) => functions.ingest(event, context).finally(stream.wake),
-    onPoison: options.onPoison,
+    onPoison: (body, receives) => options.onPoison("ingest", body, receives),
     onError,
     now,
     maxReceives,
@@ -94,7 +95,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     name: "triage",
     queue: alertQueue,
     run: functions.triage,
-    onPoison: async (body) => onError(new Error(`An alert could not be triaged, ${maxReceives} times: ${body}`)),
+    onPoison: (body, receives) => options.onPoison("triage", body, receives),
     onError,
     now,
     maxReceives,
