@@ -10,7 +10,7 @@ describe.runIf(onDynamoDb)("on the way to DynamoDB", () => {
   let rounds = 0;
   beforeAll(async () => {
     wire = await faultyWire(await dynamoDbEndpoint());
-    ports = await dynamoPorts({ through: wire.endpoint, requestTimeoutMs: 250 });
+    ports = await dynamoPorts({ through: wire.endpoint, requestTimeoutMs: 1_000 });
   });
   afterAll(async () => {
     await ports.close();
@@ -49,11 +49,13 @@ describe.runIf(onDynamoDb)("on the way to DynamoDB", () => {
   test.each(faults)(
     "$name on $table, $fault again and again, can be tried again later",
     async ({ fault, ...command }) => {
-      const fresh = ports.reopen();
+      const lost = fault === "timed out";
+      const fresh = ports.reopen(lost ? 250 : undefined);
       wire.break(command, fault, Number.MAX_SAFE_INTEGER);
       const thrown = await carryOut(await workOf(rounds++), fresh, wire.heal);
       const outcome = ["throttled", "conflict", "partial"].includes(fault) ? "not-applied" : "unknown";
-      expect(thrown).toMatchObject([{ code: "unavailable", retryable: true, outcome }]);
+      // So short a wait ends for DynamoDB as well where the machine stands still.
+      expect(lost ? thrown.slice(0, 1) : thrown).toMatchObject([{ code: "unavailable", retryable: true, outcome }]);
       wire.heal();
     },
   );

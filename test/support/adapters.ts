@@ -208,7 +208,7 @@ export interface DynamoPorts extends OpenPorts {
   readonly tables: Tables;
   readonly services: AwsServices;
   readonly bucket: string;
-  reopen(): DynamoPorts;
+  reopen(requestTimeoutMs?: number): DynamoPorts;
 }
 
 /** @param through other endpoints for the adapters, where a test stands between them and DynamoDB, or S3. */
@@ -230,9 +230,9 @@ export async function dynamoPorts({
   Object.assign(process.env, awsEnvironment(endpoints));
   const pause = async (): Promise<void> => undefined;
   const signingKey = await kmsSigningKey(kmsKey, { pause });
-  const open = (): DynamoPorts => {
-    const db = dynamo({ pause, requestTimeoutMs });
-    const log = bucket(name, { pause, requestTimeoutMs });
+  const open = (timeoutMs = requestTimeoutMs): DynamoPorts => {
+    const db = dynamo({ pause, requestTimeoutMs: timeoutMs });
+    const log = bucket(name, { pause, requestTimeoutMs: timeoutMs });
     const world = aWorld();
     return {
       ...world,
