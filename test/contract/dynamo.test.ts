@@ -7,7 +7,7 @@ import { permissions } from "@tooltrail/aws/tables";
 import type { BatchPosition } from "@tooltrail/core/ports";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type DynamoPorts, dynamoDbEndpoint, dynamoPorts, onDynamoDb } from "../support/adapters.ts";
-import { aCall, anIdentity, aStoredBatch } from "../support/batches.ts";
+import { aCall, anIdentity, appendAll, aStoredBatch } from "../support/batches.ts";
 import { carryOut, workOf } from "../support/faults.ts";
 import { type Command, type FaultyWire, faultyWire } from "../support/wire-faults.ts";
 
@@ -108,7 +108,7 @@ describe.runIf(onDynamoDb)("on DynamoDB", () => {
           }),
         ),
       );
-      await Promise.all(batches.map((batch) => ports.ledger.append(batch)));
+      await appendAll(ports.ledger, batches);
       const newest = [...batches].sort((a, b) => b.headers.lastAt - a.headers.lastAt);
       expect(await ports.ledger.newestFirst({ limit: 17 })).toEqual(newest.slice(0, 17));
       expect(await ports.ledger.newestFirst({ limit: 1_000 })).toEqual(newest);

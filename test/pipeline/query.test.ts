@@ -5,7 +5,7 @@ import { type DefinitionRecord, recordSchema } from "@tooltrail/format";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
-import { aCall, anIdentity, aStoredBatch } from "../support/batches.ts";
+import { aCall, anIdentity, appendAll, aStoredBatch } from "../support/batches.ts";
 import { aLog, followAll } from "../support/followed.ts";
 
 const base = 1_800_000_000_000;
@@ -43,7 +43,7 @@ async function fill(
   }[],
 ) {
   const next = new Map<number, number>();
-  for (const { emitter, server, calls } of batches) {
+  const stored = batches.map(({ emitter, server, calls }) => {
     const seq = next.get(emitter) ?? 0;
     next.set(emitter, seq + 1);
     const records = calls.map(({ offset, tool, ok }) =>
@@ -53,8 +53,9 @@ async function fill(
         outcome: ok ? { class: "ok" } : { class: "tool_error", reason: "unknown_tool" },
       }),
     );
-    await ports.ledger.append(await aStoredBatch({ identity: anIdentity(emitter), seq, server, records }));
-  }
+    return aStoredBatch({ identity: anIdentity(emitter), seq, server, records });
+  });
+  await appendAll(ports.ledger, await Promise.all(stored));
 }
 
 async function pages(ports: QueryPorts, filter: RecordFilter, limit: number): Promise<RecordView[]> {
@@ -215,7 +216,7 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     for (let seq = 0; seq < 1_500; seq += 1)
       batches.push(await aStoredBatch({ seq, server: "a", records: [aCall({ at: base + 2 + seq, tool: "x" })] }));
     const log = aLog();
-    for (const batch of batches) await ports.ledger.append(batch);
+    await appendAll(ports.ledger, batches);
     await log.append(batches);
     return { ports, log, trace, batches };
   }
@@ -326,7 +327,7 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
       );
       batches.push(await aStoredBatch({ seq, server: `server-${seq % 4}`, records }));
     }
-    for (const batch of batches) await ports.ledger.append(batch);
+    await appendAll(ports.ledger, batches);
     await log.append(batches);
     await followAll({ ...log, projections: ports.projections }, [postingsProjection]);
     const posted = { ...ports, postings: readPostings(ports.projections) };

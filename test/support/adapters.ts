@@ -161,8 +161,12 @@ export interface Tables {
   remove(): Promise<void>;
 }
 
-/** The two tables, new and empty, in DynamoDB Local, as `packages/aws/src/tables.ts` describes them. */
-export async function freshTables(endpoint: string): Promise<Tables> {
+/**
+ * The two tables, new and empty, in DynamoDB Local, as `packages/aws/src/tables.ts` describes them.
+ *
+ * @param stream whether the ledger has its stream. With each that it has seen, also of tables long gone, DynamoDB Local is slower for everybody.
+ */
+export async function freshTables(endpoint: string, { stream = false } = {}): Promise<Tables> {
   const credentials = { accessKeyId: "local", secretAccessKey: "local" };
   const client = new DynamoDBClient({ endpoint, region: "us-east-1", credentials });
   const name = randomBytes(8).toString("hex");
@@ -183,7 +187,7 @@ export async function freshTables(endpoint: string): Promise<Tables> {
       GlobalSecondaryIndexes: [
         { IndexName: index.name, KeySchema: keys(index), Projection: { ProjectionType: index.projection } },
       ],
-      StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" },
+      ...(stream && { StreamSpecification: { StreamEnabled: true, StreamViewType: "NEW_AND_OLD_IMAGES" } }),
     }),
   );
   await client.send(

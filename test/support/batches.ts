@@ -1,5 +1,6 @@
 import { createPrivateKey } from "node:crypto";
-import type { StoredBatch } from "@tooltrail/core/ports";
+import { concurrently } from "@tooltrail/aws/concurrently";
+import type { Ledger, StoredBatch } from "@tooltrail/core/ports";
 import {
   type AuditRecord,
   type CallRecord,
@@ -72,6 +73,11 @@ export function anEnvelope({
 export async function aStoredBatch(parts: BatchParts = {}, receivedAtMs = 1): Promise<StoredBatch> {
   const { headers, sig, body } = await anEnvelope(parts);
   return { headers, sig, body, identity: headersHash(headers), receivedAtMs, account: "000000000000" };
+}
+
+/** Sixteen at once, which is faster than one after the other, and does not fill the client's sockets. */
+export async function appendAll(ledger: Ledger, batches: readonly StoredBatch[]): Promise<void> {
+  await concurrently(16, batches, (batch) => ledger.append(batch));
 }
 
 let events = 0;
