@@ -97,7 +97,7 @@ async function main(): Promise<void> {
     },
     async onPoison(name, body, receives) {
       await refuse(ports(), body, {
-        reason: "poison",
+        reason: name === "triage" ? "untriaged" : "poison",
         detail: `The ${name} function failed on it ${receives} times; the log says how.`,
       });
     },

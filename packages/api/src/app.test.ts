@@ -72,6 +72,20 @@ test("what turns out to be stored already has left the quarantine; what is disca
   );
 });
 
+test("of what is replayed only what triage gave up on is said in the pipeline's name, once, and has left the quarantine", async () => {
+  const detail = { emitter: "e".repeat(26), server: "files", lastSeq: 1, lastReceivedAt: 1 };
+  const body = JSON.stringify({ source: "tooltrail.pipeline", "detail-type": "emitter.silent", account: "0", detail });
+  await ports.quarantine.put({ id: "qua_a", reason: "untriaged", detail: "", body, receivedAtMs: 1 });
+  await ports.quarantine.put({ id: "qua_b", reason: "unknown_type", detail: "", body, receivedAtMs: 1 });
+  const app = appOn(faulty(ports, { port: "events", method: "publish", kind: "failed" }));
+  const replay = (id: string) => app.request(`/v1/quarantine/${id}/replay`, { method: "POST" });
+  expect((await replay("qua_a")).status).toBe(503);
+  expect(await (await replay("qua_a")).json()).toEqual({ id: "qua_a", outcome: "said" });
+  expect(await (await replay("qua_b")).json()).toMatchObject({ outcome: "quarantined" });
+  expect(await ports.published()).toMatchObject([{ "detail-type": "emitter.silent", detail }]);
+  expect((await ports.quarantine.list({ limit: 10 })).map(({ reason }) => reason)).not.toContain("untriaged");
+});
+
 test("a page of quarantine is bounded by bytes, and leads on", async () => {
   const body = "x".repeat(900_000);
   for (const id of ["qua_a", "qua_b", "qua_c", "qua_d"])

@@ -3,11 +3,11 @@ import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { readPostings } from "@tooltrail/core/follow/postings";
 import { given } from "@tooltrail/core/given";
-import { ingest } from "@tooltrail/core/ingest";
 import type { ProverPorts } from "@tooltrail/core/log/prove";
 import { countFitting } from "@tooltrail/core/page";
 import type { Ports, Quarantined } from "@tooltrail/core/ports";
 import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
+import { replay } from "@tooltrail/core/replay";
 import { Hono } from "hono";
 import { answerErrors } from "./answer-errors.ts";
 import { addLogRoutes } from "./log.ts";
@@ -81,14 +81,9 @@ export function createApi<Env extends object>({
     if (entry === undefined)
       throw new AppError("not_found", `There is nothing with the id ${id.slice(0, 100)} in quarantine.`);
     await audit()(callerOf(c.env), "quarantine.replay", texts({ id }));
-    const ingested = await ingest(ports(), entry.body);
-    // Removed only now that it is stored: killed in between, it is replayed again and found to be a duplicate.
-    if (ingested.outcome !== "quarantined") await ports().quarantine.remove(id);
-    const answer: ReplayAnswer =
-      ingested.outcome === "quarantined"
-        ? { id, outcome: "quarantined", reason: ingested.reason }
-        : { id, outcome: ingested.outcome };
-    return c.json(answer);
+    const replayed = await replay(ports(), entry);
+    const { outcome } = replayed;
+    return c.json({ id, outcome, ...("reason" in replayed && { reason: replayed.reason }) } satisfies ReplayAnswer);
   });
 
   app.delete("/v1/quarantine/:id", async (c) => {

@@ -40,10 +40,10 @@ export interface QuarantineView {
   readonly body: string;
 }
 
-/** `stored` or `duplicate`: it has left the quarantine. `quarantined`: it is still there, for this reason. */
+/** `stored` or `duplicate`, and of an alert `said`: it has left the quarantine. `quarantined`: it is still there, for this reason. */
 export interface ReplayAnswer {
   readonly id: string;
-  readonly outcome: "stored" | "duplicate" | "quarantined";
+  readonly outcome: "stored" | "duplicate" | "said" | "quarantined";
   readonly reason?: string;
 }
 

@@ -33,7 +33,7 @@ const lineOf = ({ id, receivedAt, reason, detail }: QuarantineView): string =>
   `${id} ${new Date(receivedAt).toISOString()} ${reason}: ${detail.replace(/\p{C}/gu, "?")}`;
 
 const replayCommand = buildCommand<Flags, [string], CommandContext>({
-  docs: { brief: "Ingest one of them again: after an upgrade, say" },
+  docs: { brief: "Do again what one of them was for: after an upgrade, say" },
   parameters: oneEntry,
   async func({ data, json }, id) {
     const answer = await connect({ ...(data && { data }) }).post<ReplayAnswer>(

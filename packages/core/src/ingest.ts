@@ -46,7 +46,9 @@ export type Reason =
   | "times_wrong"
   | "not_enrolled"
   | "conflict"
-  | "poison";
+  | "poison"
+  /** An alert that triage failed on again and again: no record, but somebody is to hear of it. */
+  | "untriaged";
 
 export interface Refusal {
   readonly reason: Reason;
