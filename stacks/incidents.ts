@@ -100,7 +100,16 @@ export function createIncidents(
       mayKnowKeys(logKeys),
       // Who did what, for those who are told of it.
       onRows(state, ["dynamodb:BatchGetItem"], rows.incidents, rows.counted, rows.inventory, rows.leaves, rows.names),
-      onRows(state, ["dynamodb:Query"], rows.incidents, rows.counted, rows.defined, rows.responses, rows.days),
+      onRows(
+        state,
+        ["dynamodb:Query"],
+        rows.incidents,
+        rows.counted,
+        rows.defined,
+        rows.responses,
+        rows.inventory,
+        rows.days,
+      ),
       { actions: ["secretsmanager:GetSecretValue"], resources: [response.arn] },
       ...mayTell(config),
       mayPublish(bus),

@@ -27,17 +27,5 @@ export type ResponseAnswer = Omit<ResponseEntry, "title"> & {
   readonly versions: readonly Omit<Stored, "document">[];
 };
 
-/** A version of a server that calls have named lately, in milliseconds since the epoch. An environment that has no name is the empty text. */
-export interface SeenVersion {
-  readonly environment: string;
-  readonly server: string;
-  readonly version: string;
-  readonly firstSeen: number;
-  readonly lastSeen: number;
-}
-
-/** Versions that no runbook says how to go back from, by server. `since`: those that were seen later. */
-export interface MissingRunbooks {
-  readonly missing: readonly SeenVersion[];
-  readonly since: number;
-}
+/** Versions of servers, seen in the last 30 days, that no runbook says how to go back from. */
+export type { SeenVersion, UnguidedVersions as MissingRunbooks } from "@tooltrail/core/response/unguided";

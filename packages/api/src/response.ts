@@ -1,9 +1,5 @@
 import { AppError } from "@tooltrail/core/errors";
-import { inventory, type ServerRow } from "@tooltrail/core/follow/inventory";
 import type { Projections } from "@tooltrail/core/follow/ports";
-import { readRows } from "@tooltrail/core/follow/read-rows";
-import { ownServer } from "@tooltrail/core/own-server";
-import { missingRunbooks } from "@tooltrail/core/response/pick";
 import { playbooks } from "@tooltrail/core/response/playbooks";
 import { nameOf, type ResponseDocument, type ResponseKind } from "@tooltrail/core/response/response";
 import {
@@ -18,20 +14,16 @@ import {
   readResponseVersions,
 } from "@tooltrail/core/response/store";
 import { titleOf } from "@tooltrail/core/response/title";
+import { unguidedVersions } from "@tooltrail/core/response/unguided";
 import type { Stored } from "@tooltrail/core/versioned";
 import { sha256 } from "@tooltrail/format";
 import type { Hono } from "hono";
 import { bodyOf } from "./body.ts";
 import { parseResponseDocuments, parseResponseName, parseResponseQuery } from "./response-parameters.ts";
-import type { MissingRunbooks, ResponseAnswer, ResponseEntry, ResponsePage, SeenVersion } from "./response-types.ts";
+import type { MissingRunbooks, ResponseAnswer, ResponseEntry, ResponsePage } from "./response-types.ts";
 import type { SloRoutesOptions } from "./slos.ts";
 import { texts } from "./texts.ts";
 import type { AppliedAnswer } from "./types.ts";
-
-/** A version that nobody has called for so long is none to go back from. */
-const seenDays = 30;
-const dayMs = 86_400_000;
-const rowsPerRead = 1_000;
 
 /**
  * How a team responds, audited like everything else that is read or changed:
@@ -103,10 +95,7 @@ export function addResponseRoutes<Env extends object>(
 
   app.get("/v1/runbooks/missing", async (c) => {
     await audit()(callerOf(c.env), "runbooks.missing", {});
-    const since = nowMs() - seenDays * dayMs;
-    const { runbooks } = await readResponse(projections());
-    const missing = missingRunbooks(runbooks, await versionsSince(projections(), since));
-    return c.json({ missing, since } satisfies MissingRunbooks);
+    return c.json((await unguidedVersions(projections(), nowMs())) satisfies MissingRunbooks);
   });
 }
 
@@ -138,22 +127,6 @@ const byKindAndName = (a: ResponseEntry, b: ResponseEntry): number =>
 
 const unknown = (kind: ResponseKind, name: string): AppError =>
   new AppError("not_found", `There is no ${kind} ${name.slice(0, 100)}. GET /v1/response lists them.`);
-
-/** By server, environment and version. Servers that say no version are left out, and so is tooltrail itself. */
-async function versionsSince(projections: Projections, since: number): Promise<SeenVersion[]> {
-  const seen: SeenVersion[] = [];
-  for (let after: string | undefined; ; ) {
-    const place = { collection: "servers", limit: rowsPerRead, ...(after !== undefined && { after }) };
-    const { rows, next } = await readRows(projections, inventory.name, place);
-    for (const { value } of rows) {
-      const { server, environment = "", version, firstSeen, lastSeen } = value as ServerRow;
-      if (version !== undefined && lastSeen >= since && server !== ownServer)
-        seen.push({ server, environment, version, firstSeen, lastSeen });
-    }
-    if (next === undefined) return seen;
-    after = next;
-  }
-}
 
 /** Two that keep one document would take turns. */
 function mustNotBeOfFolder(stored: Stored | undefined): void {

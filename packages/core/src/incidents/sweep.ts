@@ -1,11 +1,8 @@
-import { counters } from "../follow/counters.ts";
 import type { Projections } from "../follow/ports.ts";
 import { rowId } from "../follow/row-id.ts";
 import type { Events } from "../ports.ts";
-import { missingRunbooks } from "../response/pick.ts";
-import { readResponse } from "../response/store.ts";
+import { unguidedVersions } from "../response/unguided.ts";
 import { listKept } from "../slo/memory.ts";
-import { openCatalogue } from "../slo/selection.ts";
 import type { Answered } from "./command.ts";
 import type { Dead } from "./outbox.ts";
 import { type CauseRow, collections, incidentsKept, transact } from "./store.ts";
@@ -36,33 +33,13 @@ export async function sweepIncidents(
     for (const { collection, id, value } of [...causes, ...answers, ...dead].slice(0, rowsPerSweep))
       if (JSON.stringify(await read(collection, id)) === JSON.stringify(value)) put(collection, id, undefined);
   });
-  await sayUnguided({ projections, events });
-}
-
-/** Versions of servers that can be seen and that no runbook is for. */
-export async function unguidedVersions(
-  projections: Pick<Projections, "cursor" | "list">,
-): Promise<{ readonly environment: string; readonly server: string; readonly version: string }[]> {
-  const generation = (await projections.cursor(counters.name))?.current.number ?? 1;
-  const servers = await openCatalogue(projections, generation).servers();
-  const { runbooks } = await readResponse(projections);
-  const seen = servers.flatMap(({ environment, server, versions = {} }) =>
-    Object.keys(versions)
-      .filter((version) => version !== "")
-      .map((version) => ({ environment, server, version })),
-  );
-  return missingRunbooks(runbooks, seen);
+  await sayUnguided(projections, events, nowMs);
 }
 
 /** Said when a version is first seen, not in the night in which it has to go; once, and again where a runbook that was there is gone. */
-async function sayUnguided({
-  projections,
-  events,
-}: {
-  readonly projections: Projections;
-  readonly events: Events;
-}): Promise<void> {
-  const unguided = await unguidedVersions(projections);
+async function sayUnguided(projections: Projections, events: Events, nowMs: number): Promise<void> {
+  const { missing } = await unguidedVersions(projections, nowMs);
+  const unguided = missing.map(({ environment, server, version }) => ({ environment, server, version }));
   const known = new Set((await listKept(projections, incidentsKept, collections.unguided)).map(({ id }) => id));
   const idOf = ({ environment, server, version }: (typeof unguided)[number]): string =>
     rowId(environment, server, version);
