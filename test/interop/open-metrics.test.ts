@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { openMetrics } from "../../packages/api/src/open-metrics.ts";
 import { root } from "../support/pipeline.ts";
 import { needs } from "../support/requirements.ts";
-import { aSloView, fullSloViews } from "../support/slo-views.ts";
+import { aSloView, figuresOf, fullFigures, fullSloViews } from "../support/slo-views.ts";
 
 const promtool = needs("promtool (Debian's package prometheus)", spawnSync("promtool", ["--version"]).status === 0);
 /** Made by `.ci/run`: a Python with `requirements.txt`. */
@@ -26,12 +26,12 @@ const views = [
   ...fullSloViews,
   ...names.map((name) => aSloView({ name, selector: { environment: name, server: name, version: name, tool: name } })),
 ];
-const told = openMetrics(views);
+const told = openMetrics({ ...fullFigures, slos: views });
 
 describe.skipIf(!promtool)("promtool", () => {
   test.each([
     ["of SLOs", told],
-    ["without any", openMetrics([])],
+    ["without any", openMetrics(figuresOf([]))],
   ])("accepts metrics %s, and has nothing to say of their names", (_, input) => {
     const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
     expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: "" });

@@ -1,5 +1,6 @@
 import { standardRules } from "@tooltrail/core/slo/rules";
 import type { RuleView, SloView } from "@tooltrail/core/slo/status";
+import type { Figures } from "../../packages/api/src/open-metrics.ts";
 
 /** An SLO with the standard rules, of which nothing fires, and a budget of which a quarter is spent. */
 export const aSloView = (more: Partial<SloView> = {}): SloView => ({
@@ -45,3 +46,31 @@ export const fullSloViews: readonly SloView[] = [
     degraded: [{ what: "unknown_outcomes", since: 1_800_000_000_000 }],
   }),
 ];
+
+/** SLOs, and no incidents. */
+export const figuresOf = (slos: readonly SloView[]): Figures => ({ slos, incidents: [], undelivered: [] });
+
+const burning = {
+  cause: { environment: "production", server: "billing", tool: "", signal: "availability" },
+  severity: "page",
+  status: "open",
+} as const;
+
+/** Something of every family. */
+export const fullFigures: Figures = {
+  slos: fullSloViews,
+  incidents: [
+    burning,
+    { ...burning, cause: { ...burning.cause, tool: "refund" } },
+    {
+      ...burning,
+      cause: { ...burning.cause, environment: "", server: "files" },
+      severity: "ticket",
+      status: "mitigated",
+    },
+  ],
+  undelivered: [
+    { effect: { tasks: [{ kind: "tell", destination: "pager", n: 1, attempts: 9, since: 1, dueAt: 2 }] } },
+    { effect: { tasks: [{ kind: "draft", n: 2, attempts: 9, since: 1, dueAt: 2 }] } },
+  ],
+};

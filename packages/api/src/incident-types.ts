@@ -1,5 +1,5 @@
 import type { CommandType, Incident, IncidentEvent } from "@tooltrail/core/incidents/incident";
-import type { Dead } from "@tooltrail/core/incidents/outbox";
+import type { Dead } from "@tooltrail/core/incidents/store";
 import type { Postmortem } from "@tooltrail/core/postmortem/postmortem";
 
 /** What the HTTP API answers about incidents, as JSON. Times in milliseconds. */

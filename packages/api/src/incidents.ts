@@ -5,11 +5,12 @@ import { given } from "@tooltrail/core/given";
 import { command } from "@tooltrail/core/incidents/command";
 import { allowedNow, decide } from "@tooltrail/core/incidents/decide";
 import type { Command, Incident } from "@tooltrail/core/incidents/incident";
-import { listUndelivered, retryUndelivered } from "@tooltrail/core/incidents/outbox";
+import { retryUndelivered } from "@tooltrail/core/incidents/outbox";
 import {
   collections,
   listIncidents,
   listLive,
+  listUndelivered,
   readEvents,
   readIncident,
   readRow,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { aSloView, fullSloViews } from "../../../test/support/slo-views.ts";
+import { aSloView, figuresOf, fullFigures } from "../../../test/support/slo-views.ts";
 import { openMetrics } from "./open-metrics.ts";
 import type { SloView } from "./types.ts";
 
@@ -26,7 +26,7 @@ test("an SLO is told family by family, each with what it means", () => {
   const other = aSloView({ rules: [] });
   const labels = String.raw`slo="refunds",sli="latency",origin="defined",environment="production",server="billing",version="2.*",tool="say \"hi\"\\\n"`;
   const others = `slo="availability:files",sli="availability",origin="default",server="files"`;
-  expect(openMetrics([view, other])).toBe(`\
+  expect(openMetrics(figuresOf([view, other]))).toBe(`\
 # TYPE tooltrail_slo_objective_ratio gauge
 # UNIT tooltrail_slo_objective_ratio ratio
 # HELP tooltrail_slo_objective_ratio The part of the calls (or slices, where the SLO counts those) that shall be good.
@@ -69,23 +69,40 @@ tooltrail_slo_budget_exhaustion_timestamp_seconds{${labels}} 1800000000.5
 # HELP tooltrail_slo_data_degraded 1 for each reason for which the figures of the SLO cannot be relied on.
 tooltrail_slo_data_degraded{${labels},what="behind"} 1
 tooltrail_slo_data_degraded{${labels},what="records_lost"} 1
+# TYPE tooltrail_incidents_live gauge
+# HELP tooltrail_incidents_live Incidents that have not ended.
+# TYPE tooltrail_incident_undelivered gauge
+# HELP tooltrail_incident_undelivered What was to be done because of incidents and was given up: told, run, drafted or filed. Kept for a month, until somebody retries it.
 # EOF
 `);
 });
 
+test("incidents are counted by what tells them apart, and what was given up by where it was to go", () => {
+  const told = parse(openMetrics(fullFigures));
+  const labels = { server: "billing", signal: "availability", severity: "page", status: "open" };
+  expect(told.get("tooltrail_incidents_live")?.samples).toEqual([
+    { labels: { ...labels, environment: "production" }, value: 2 },
+    { labels: { ...labels, server: "files", severity: "ticket", status: "mitigated" }, value: 1 },
+  ]);
+  expect(told.get("tooltrail_incident_undelivered")?.samples).toEqual([
+    { labels: { kind: "tell", destination: "pager" }, value: 1 },
+    { labels: { kind: "draft" }, value: 1 },
+  ]);
+});
+
 test("each of the standard windows has one burn", () => {
-  const told = parse(openMetrics([aSloView()])).get("tooltrail_slo_burn_rate");
+  const told = parse(openMetrics(figuresOf([aSloView()]))).get("tooltrail_slo_burn_rate");
   expect(told?.samples.map(({ labels }) => labels.window)).toEqual(["5m", "30m", "1h", "2h", "6h", "1d", "3d"]);
 });
 
 test("without SLOs there are the families, and nothing of them", () => {
-  const families = [...parse(openMetrics([])).values()];
+  const families = [...parse(openMetrics(figuresOf([]))).values()];
   expect(families.flatMap(({ samples }) => samples)).toEqual([]);
-  expect(families.map(({ name }) => name)).toEqual([...parse(openMetrics(fullSloViews)).keys()]);
+  expect(families.map(({ name }) => name)).toEqual([...parse(openMetrics(fullFigures)).keys()]);
 });
 
 test("a family's name ends with its unit, and no other name with one", () => {
-  for (const { name, unit } of parse(openMetrics(fullSloViews)).values())
+  for (const { name, unit } of parse(openMetrics(fullFigures)).values())
     expect(/_(ratio|seconds)$/.exec(name)?.[1]).toBe(unit);
 });
 
@@ -117,7 +134,7 @@ describe("whatever SLOs are called", () => {
   test("a strict reader gets the same names and figures back", () => {
     fc.assert(
       fc.property(views, (some) => {
-        const told = parse(openMetrics(some));
+        const told = parse(openMetrics(figuresOf(some)));
         const expected = (
           figure: (view: SloView) => number | undefined,
           more: (view: SloView) => object = () => ({}),
@@ -152,7 +169,8 @@ describe("whatever SLOs are called", () => {
   test("integers are written as such", () => {
     fc.assert(
       fc.property(count, (total) => {
-        const told = openMetrics([aSloView({ budget: { total, bad: 0, spent: 0, remaining: 1, exhaustedAt: null } })]);
+        const budget = { total, bad: 0, spent: 0, remaining: 1, exhaustedAt: null };
+        const told = openMetrics(figuresOf([aSloView({ budget })]));
         expect(told).toMatch(new RegExp(`^tooltrail_slo_period_calls{.*} ${BigInt(total)}$`, "m"));
       }),
     );

@@ -2,6 +2,7 @@ import type { Audit, Caller } from "@tooltrail/core/audit";
 import { AppError } from "@tooltrail/core/errors";
 import type { Projections } from "@tooltrail/core/follow/ports";
 import { given } from "@tooltrail/core/given";
+import { listLive, listUndelivered } from "@tooltrail/core/incidents/store";
 import { countFitting } from "@tooltrail/core/page";
 import type { Ports, Principals } from "@tooltrail/core/ports";
 import { readMinutes } from "@tooltrail/core/slo/counting";
@@ -44,7 +45,7 @@ export interface SloRoutesOptions<Env extends object> {
  * - `GET /v1/slos/{name}/series` (`since`, `until`): the minutes that it is computed from; `POST /v1/series` `{document, since, until}`: those of a definition that is not there yet
  * - `POST /v1/slos` `{documents}`: defines, by OpenSLO documents; `DELETE /v1/slos/{name}`
  * - `GET /v1/maintenance`, `POST /v1/maintenance` `{minutes, reason, from?, environment?, server?, tool?}`, `DELETE /v1/maintenance/{id}`
- * - `GET /metrics`: all of it as OpenMetrics.
+ * - `GET /metrics`: all of it as OpenMetrics, and incidents.
  */
 export function addSloRoutes<Env extends object>(
   app: Hono<{ Bindings: Env }>,
@@ -153,8 +154,10 @@ export function addSloRoutes<Env extends object>(
   app.get("/metrics", async (c) => {
     await audit()(callerOf(c.env), "metrics.read", {});
     const known = await readSlos(projections(), nowMs());
-    const views = await statusOf(projections(), known, byName(known), minute(), false);
-    return c.text(openMetrics(views), 200, { "content-type": openMetricsType });
+    const slos = await statusOf(projections(), known, byName(known), minute(), false);
+    const incidents = await listLive(projections());
+    const undelivered = await listUndelivered(projections());
+    return c.text(openMetrics({ slos, incidents, undelivered }), 200, { "content-type": openMetricsType });
   });
 
   async function seriesOf(

@@ -4,7 +4,6 @@ import { given } from "../given.ts";
 import type { Events, Principals } from "../ports.ts";
 import type { Destination } from "../response/response.ts";
 import { readResponse } from "../response/store.ts";
-import { listKept } from "../slo/memory.ts";
 import { after, type Breaker, closed, type Fate, fateOf, mayTry } from "../telling/retry.ts";
 import { tell } from "../telling/tell.ts";
 import { runAction } from "../telling/tell-executor.ts";
@@ -14,7 +13,16 @@ import type { Effect, Task } from "./effects.ts";
 import type { Incident, IncidentEvent } from "./incident.ts";
 import type { Attempt, Notice, Ways } from "./ports.ts";
 import { saidOf } from "./said.ts";
-import { collections, effectId, incidentsKept, listOutbox, readEvent, readIncident, transact } from "./store.ts";
+import {
+  collections,
+  type Dead,
+  effectId,
+  listOutbox,
+  listUndelivered,
+  readEvent,
+  readIncident,
+  transact,
+} from "./store.ts";
 
 export interface OutboxPorts {
   readonly projections: Projections;
@@ -220,16 +228,6 @@ async function remember(ports: OutboxPorts, { effect, task, attempt, fate }: Out
     const isClosed = now.failures === 0 && now.until === undefined;
     if (before !== undefined || !isClosed) put(collections.breakers, task.destination, isClosed ? undefined : now);
   });
-}
-
-/** What was given up: with its last failure. */
-export type Dead = { readonly effect: Effect; readonly why: string; readonly at: number };
-
-export async function listUndelivered(
-  projections: Pick<Projections, "list">,
-): Promise<(Dead & { readonly id: string })[]> {
-  const rows = await listKept(projections, incidentsKept, collections.dead);
-  return rows.map(({ id, value }) => ({ ...(value as Dead), id }));
 }
 
 const retriedAtOnce = 30;

@@ -217,6 +217,16 @@ export async function listOutbox(projections: Pick<Projections, "list">, limit: 
   return effects;
 }
 
+/** What was given up: with its last failure. */
+export type Dead = { readonly effect: Effect; readonly why: string; readonly at: number };
+
+export async function listUndelivered(
+  projections: Pick<Projections, "list">,
+): Promise<(Dead & { readonly id: string })[]> {
+  const rows = await listKept(projections, incidentsKept, collections.dead);
+  return rows.map(({ id, value }) => ({ ...(value as Dead), id }));
+}
+
 /** Of 15 digits, times and versions stand in the order of texts. */
 const timeId = (ms: number): string => String(ms).padStart(15, "0");
 export const versionId = (version: number): string => String(version).padStart(6, "0");

@@ -4,8 +4,7 @@ import type { Events } from "../ports.ts";
 import { unguidedVersions } from "../response/unguided.ts";
 import { listKept } from "../slo/memory.ts";
 import type { Answered } from "./command.ts";
-import type { Dead } from "./outbox.ts";
-import { type CauseRow, collections, incidentsKept, transact } from "./store.ts";
+import { type CauseRow, collections, type Dead, incidentsKept, transact } from "./store.ts";
 
 /** Longer than any alert's window: what fired before an end may cease after it. */
 const causeKeptMs = 7 * 86_400_000;
