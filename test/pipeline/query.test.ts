@@ -253,7 +253,7 @@ describe.each(adapterSets)("queries on %s", (_, open) => {
     ];
     for (const search of searches) {
       const filter = { kind: "call" as const, ...search };
-      const scan = await pages(ports, filter, 10);
+      const scan = await pages(ports, filter, 1_000);
       const { asked, ports: counted } = counting(ports);
       expect(await pages(counted, filter, 10)).toEqual(scan);
       if (search.server !== undefined) continue; // one server's batches may be few anyway

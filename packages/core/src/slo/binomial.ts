@@ -35,7 +35,7 @@ export function upperTail({ lowest, highest, mode, up }: Peaked, from: number): 
 /**
  * The probability of at least `bad` bad ones among `n`, where each is bad with probability `p`, independently: P(X >= bad | n, p).
  *
- * Relative error below 1e-12 while n * p < 10, and below 1e-9 up to n = 10^7 at any p.
+ * Relative error below 1e-12 while n * p < 10, and below 1e-9 up to n = 10^7 at any p; what is below 2^-1022 is exact to that.
  *
  * @param bad a whole number; what is not above 0 is certain, what is above `n` impossible.
  * @param p   from 0 to 1; what is beyond is taken for the nearer end.
