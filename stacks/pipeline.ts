@@ -1,4 +1,4 @@
-import { pipelineSource } from "@tooltrail/format";
+import { ownActTypes, pipelineSource } from "@tooltrail/format";
 import { mayPublish } from "./bus.ts";
 import type { StageConfig } from "./config.ts";
 import { createFeed, fedBy, mayReceive } from "./feed.ts";
@@ -18,8 +18,13 @@ const ingestTimeoutSeconds = 60;
 export function createPipeline(config: StageConfig, { bus, ledger, state, keys, environment }: Given) {
   const arriving = createFeed(config, "ingest", {
     bus,
-    takes: "Everything on the bus but what the pipeline itself says.",
-    pattern: { source: [{ "anything-but": [pipelineSource] }] },
+    takes: "Everything on the bus that others say, and what the pipeline does about incidents by itself.",
+    pattern: {
+      $or: [
+        { source: [{ "anything-but": [pipelineSource] }] },
+        { source: [pipelineSource], "detail-type": ownActTypes, detail: { record: [{ exists: false }] } },
+      ],
+    },
     undelivered: "bus-dead",
     timeoutSeconds: ingestTimeoutSeconds,
   });

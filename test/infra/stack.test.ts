@@ -4,6 +4,7 @@ import { createApi as createApp } from "@tooltrail/api";
 import { createIncidentsApi } from "@tooltrail/api/incidents";
 import { keyType, ledgerTable, permissions, stateTable } from "@tooltrail/aws/tables";
 import { alertingTypes } from "@tooltrail/core/incidents/alert";
+import { ownActTypes } from "@tooltrail/format";
 import { beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../support/requirements.ts";
 import { type Evaluation, evaluate, type Resource, sstIsThere } from "./evaluate.ts";
@@ -128,13 +129,18 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
     },
   );
 
-  test("ingest hears everything on the bus but the pipeline; who listens to the pipeline hears what is for them", () => {
+  test("ingest hears everything on the bus, of the pipeline what it does by itself; who listens to the pipeline hears what is for them", () => {
     const heard = ofType(evaluation, "aws:cloudwatch/eventRule:EventRule")
       .filter(({ inputs }) => inputs.eventPattern !== undefined)
       .map(({ inputs }) => [inputs.name.split("-").at(-1), JSON.parse(inputs.eventPattern)]);
     const pipeline = ["tooltrail.pipeline"];
     expect(Object.fromEntries(heard)).toEqual({
-      ingest: { source: [{ "anything-but": pipeline }] },
+      ingest: {
+        $or: [
+          { source: [{ "anything-but": pipeline }] },
+          { source: pipeline, "detail-type": [...ownActTypes], detail: { record: [{ exists: false }] } },
+        ],
+      },
       sign: { source: pipeline, "detail-type": ["log.sequenced"] },
       follow: { source: pipeline, "detail-type": ["log.advanced"] },
       evaluate: { source: pipeline, "detail-type": ["counters.advanced"] },

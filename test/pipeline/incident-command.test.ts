@@ -7,6 +7,7 @@ import type {
   IncidentsPage,
   PostmortemAnswer,
 } from "@tooltrail/api/types";
+import { isOwnActType, ownActRecord } from "@tooltrail/core/own-acts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   eventually,
@@ -263,6 +264,27 @@ test("two checks that pass, and it can be resolved; what the postmortem stands o
   );
   await expectRefused(edit("--set", "summary=Other."), /is closed/);
 }, 240_000);
+
+test("what the pipeline does by itself is a record, once, in its own name", async () => {
+  const expected = await Promise.all(
+    Object.values(ids).map(async (id) =>
+      (await show(id)).events.flatMap(({ type, record }, i) =>
+        record === undefined && isOwnActType(type) ? [[ownActRecord(id, i + 1), type, id]] : [],
+      ),
+    ),
+  );
+  const own = async () =>
+    (await records(place, pipeline.endpoint, "--kind", "control", "--principal", "pipeline")).map((record) => [
+      record.id,
+      ...(record.kind === "control" ? [record.action, record.params.incident] : []),
+    ]);
+  const wanted = expected.flat().sort();
+  expect(new Set(wanted.map(([, type]) => type))).toContain("incident.opened");
+  expect((await eventually(own, ({ length }) => length >= wanted.length, 30_000)).sort()).toEqual(wanted);
+  const some = wanted[0]?.[0] ?? "";
+  const proven = () => run("record", some, "--proof");
+  expect(await eventually(proven, ({ code }) => code === 0, 30_000)).toMatchObject({ code: 0 });
+}, 90_000);
 
 test("each command is a record with its principal, and the event names it", async () => {
   const controls = (await records(place, pipeline.endpoint, "--kind", "control")).filter(

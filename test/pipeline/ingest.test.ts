@@ -1,6 +1,9 @@
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { createAudit } from "@tooltrail/core/audit";
 import { ingest } from "@tooltrail/core/ingest";
+import { isOwnActType, ownActRecord } from "@tooltrail/core/own-acts";
 import { principalRefs, queryRecords, readRecord } from "@tooltrail/core/query";
 import {
   bodyLines,
@@ -9,6 +12,8 @@ import {
   detailTypes,
   type Envelope,
   headersHash,
+  ownActTypes,
+  pipelineSource,
   recordSchema,
   type Shape,
   sha256,
@@ -18,6 +23,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { adapterSets, digestKey, type OpenPorts, type PublishedEvent } from "../support/adapters.ts";
 import { aCall, aMessage, anEnvelope, anIdentity, aPlainMessage } from "../support/batches.ts";
 import { audited, carryOut, everyFault, expected, faulty, workOf } from "../support/faults.ts";
+import { root } from "../support/pipeline.ts";
 
 const deep = (levels: number): Shape => {
   let shape: Shape = "string";
@@ -616,6 +622,61 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
     }
     ports = ports.reopen();
     expect(await audited(ports)).toEqual(expected(faults.length));
+  });
+
+  describe("what the pipeline says that it did by itself", () => {
+    const examples = globSync("packages/format/examples/pipeline-event-*.json", { cwd: root })
+      .map((file) => JSON.parse(readFileSync(join(root, file), "utf8")))
+      .filter((event) => isOwnActType(event["detail-type"]))
+      .map(({ "detail-type": detailType, detail: { by: _, record: __, ...detail } }) => ({ detailType, detail }));
+    const said = (detail: object, detailType: string) =>
+      aMessage(detail, { source: pipelineSource, detailType, time: "2026-11-22T23:00:09Z" });
+    const escalated = examples.find(({ detailType }) => detailType === "incident.escalated")?.detail;
+    const controls = async () => (await queryRecords(ports, { kind: "control" }, { limit: 100 })).records;
+
+    test("there is an example of each", () => {
+      expect(examples.map(({ detailType }) => detailType).sort()).toEqual([...ownActTypes].sort());
+    });
+
+    test.each(examples)("$detailType becomes a record in the pipeline's own name", async ({ detailType, detail }) => {
+      expect(await ingest(ports, said(detail, detailType))).toMatchObject({ outcome: "stored" });
+      const [record, ...more] = await controls();
+      expect(more).toEqual([]);
+      expect(record).toMatchObject({
+        id: ownActRecord(detail.incident, detail.version),
+        kind: "control",
+        sealed: false,
+        at: detail.at,
+        server: { id: "tooltrail" },
+        principal: { subject: "pipeline", method: "none", verified: false }, // the bus alone vouches for it
+        action: detailType,
+        params: { incident: detail.incident, version: String(detail.version), status: detail.status },
+      });
+      expect(JSON.stringify(record)).not.toContain(detail.title);
+    });
+
+    test("is one record, however often it is said, and whatever the incident is called by then", async () => {
+      await ingest(ports, said(escalated, "incident.escalated"));
+      const again = said({ ...escalated, title: "Another", serverVersion: "9.9.9" }, "incident.escalated");
+      expect(await ingest(ports, again)).toMatchObject({ outcome: "duplicate" });
+      expect(await controls()).toHaveLength(1);
+      const altered = said({ ...escalated, level: escalated.level + 1 }, "incident.escalated");
+      expect(await ingest(ports, altered)).toMatchObject({ outcome: "quarantined", reason: "conflict" });
+    });
+
+    test.each([
+      ["in another's name", () => aMessage(escalated, { source: "billing", detailType: "incident.escalated" })],
+      ["what a person asked for", () => said({ ...escalated, record: "rec_a" }, "incident.escalated")],
+      ["of alerts alone", () => said(escalated, "incident.alerted")],
+    ])("%s is no such thing", async (_, message) => {
+      expect(await ingest(ports, message())).toMatchObject({ outcome: "quarantined", reason: "unknown_type" });
+    });
+
+    test("with a fault is refused by its field", async () => {
+      const message = said({ ...escalated, level: "two" }, "incident.escalated");
+      expect(await ingest(ports, message)).toMatchObject({ outcome: "quarantined", reason: "invalid" });
+      expect(await quarantined()).toMatchObject([{ detail: expect.stringContaining("event.detail.level: ") }]);
+    });
   });
 
   describe("tooltrail's own records", () => {

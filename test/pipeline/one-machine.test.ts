@@ -85,6 +85,12 @@ describe("the bus, by the AWS SDK's own client", () => {
     ],
     ["a detail that is no object", { Detail: "[1]" }, "MalformedDetail", /Detail is malformed./],
     ["a source of AWS", { Source: "aws.ec2" }, "NotAuthorizedForSourceException", /Not authorized for the source./],
+    [
+      "the pipeline's own source",
+      { Source: "tooltrail.pipeline", DetailType: "incident.opened" },
+      "NotAuthorizedForSourceException",
+      /Not authorized for the source./,
+    ],
   ])("an entry with %s is answered alone, and its neighbours are taken", async (_, wrong, code, message) => {
     const answer = await put(entry(), entry(wrong), entry());
     expect(answer.FailedEntryCount).toBe(1);

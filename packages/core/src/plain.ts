@@ -46,7 +46,7 @@ export async function plainCallBatch(surroundings: Surroundings, event: BusEvent
     ...(said.decision && { decision: decisionOf(said.decision) }),
     ...(Object.keys(links).length > 0 && { links }),
   });
-  return batchOfOne(surroundings, event, said, { record, names });
+  return batchOfOne(surroundings, event, { ...said, emitter: emitterOf(event, said), record, names });
 }
 
 /** A score that a plain event reports, as a batch of one. It is about a tool, and names nobody. */
@@ -64,11 +64,19 @@ export async function plainScoreBatch(surroundings: Surroundings, event: BusEven
     scorePermille,
     ...given({ case: said.case, runId: said.runId }),
   });
-  return batchOfOne(surroundings, event, said, { record, names: {} });
+  return batchOfOne(surroundings, event, { ...said, emitter: emitterOf(event, said), record, names: {} });
 }
 
-/** What every plain event says, whatever it reports. */
-type Said = Pick<PlainScore, "server" | "version" | "environment" | "id" | "at">;
+/** The same source and id give the same emitter, hence the same key in the ledger. */
+const emitterOf = ({ account, source, id }: BusEvent, said: Pick<PlainScore, "id">): string =>
+  plainEmitterId(account, source, said.id ?? id);
+
+/** What an event says of itself, whatever it reports, and the record that is made of it. */
+interface Reported extends Pick<PlainScore, "server" | "version" | "environment" | "at"> {
+  readonly emitter: string;
+  readonly record: (place: Place) => AuditRecord;
+  readonly names: Sides["principals"];
+}
 
 /** Where its record will lie. `at` in milliseconds. */
 interface Place {
@@ -77,17 +85,15 @@ interface Place {
 }
 
 /**
- * Makes a batch of one of a plain event. Nobody signed it, and nobody but the bus vouches for it, so it says so.
+ * Makes a batch of one of an event that is no batch. Nobody signed it, and nobody but the bus vouches for it, so it says so.
  *
- * The same source and id give the same emitter, hence the same key in the ledger. Whether a second delivery is the same event is told by the
- * producer's own words (`identity`), not by the bus's id or time, which a producer's retry changes. The digest is keyed: the words hold
- * a name.
+ * Whether a second delivery is the same event is told by the producer's own words (`identity`), not by the bus's id or time, which a producer's
+ * retry changes. The digest is keyed: the words hold a name.
  */
-async function batchOfOne(
+export async function batchOfOne(
   surroundings: Surroundings,
   event: BusEvent,
-  said: Said,
-  { record, names }: { record(place: Place): AuditRecord; readonly names: Sides["principals"] },
+  { server, version, environment, emitter, record, names, ...said }: Reported,
 ): Promise<Accepted | Refusal> {
   const { digestKey, formerDigestKeys, now } = surroundings;
   const at = said.at === undefined ? Date.parse(event.time) : toMs(said.at);
@@ -97,7 +103,6 @@ async function batchOfOne(
   const ahead = tooFarAhead(at, surroundings);
   if (ahead) return ahead;
 
-  const emitter = plainEmitterId(event.account, event.source, said.id ?? event.id);
   const body = await pack([recordLine(record({ at, emitter }))]);
   return {
     batch: {
@@ -106,7 +111,7 @@ async function batchOfOne(
         emitter,
         seq: 0,
         source: event.source,
-        server: { id: said.server, ...given({ version: said.version, environment: said.environment }) },
+        server: { id: server, ...given({ version, environment }) },
         count: 1,
         firstAt: at,
         lastAt: at,

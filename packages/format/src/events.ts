@@ -3,7 +3,7 @@ export const busName = "tooltrail";
 export const eventSource = "tooltrail";
 export const detailTypes = { batch: "tooltrail.batch/1", plain: "MCP Tool Call", score: "MCP Tool Score" } as const;
 
-/** The source of what the pipeline itself says on the bus. Its own rule does not listen to it. */
+/** The source of what the pipeline itself says on the bus. Of it ingest hears what the pipeline did about incidents by itself, and nothing else. */
 export const pipelineSource = "tooltrail.pipeline";
 
 /**
@@ -200,6 +200,28 @@ interface ActionSaid {
   readonly kind: string;
   readonly params: { readonly [name: string]: string | number | boolean };
 }
+
+/** What the pipeline decides by itself, hence what becomes a record: all that befalls an incident but that alerts come. */
+export const ownActTypes = [
+  "incident.opened",
+  "incident.acknowledgement.expired",
+  "incident.escalated",
+  "incident.escalation.exhausted",
+  "incident.mitigating",
+  "incident.mitigated",
+  "incident.status.overdue",
+  "incident.reopened",
+  "incident.merged",
+  "incident.joined",
+  "gate.checked",
+  "rollback.requested",
+  "action.requested",
+  "action.started",
+  "action.finished",
+  "action.undo.finished",
+  "postmortem.created",
+  "ticket.linked",
+] as const satisfies IncidentDetail["type"][];
 
 export type IncidentDetail =
   | {

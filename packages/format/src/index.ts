@@ -26,6 +26,7 @@ export {
   eventSource,
   type IncidentDetail,
   type IncidentSaid,
+  ownActTypes,
   type PipelineEvent,
   pipelineSource,
 } from "./events.ts";

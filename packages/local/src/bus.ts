@@ -27,6 +27,8 @@ const maxRequestBytes = 262_144;
 
 export function createBus(options: {
   readonly queue: Queue;
+  /** In whose name nobody may put events, as the policy of a bus would have it. */
+  readonly reservedSource?: string;
   readonly now: () => number;
   readonly onSent: () => void;
   readonly onError: (error: unknown) => void;
@@ -41,7 +43,7 @@ export function createBus(options: {
   };
 
   function put(entries: readonly Entry[]): BusAnswer {
-    const events = entries.map((entry) => faultOf(entry) ?? eventOrFault(entry));
+    const events = entries.map((entry) => faultOf(entry, options.reservedSource) ?? eventOrFault(entry));
     const accepted = events.filter((event): event is Kept => "id" in event);
     const failed = send(accepted);
     const Entries = events.map((event) => ("id" in event ? (failed ?? { EventId: event.id }) : event));
@@ -142,7 +144,7 @@ const sizeOf = ({ Time, Source, Resources, DetailType, Detail }: Entry): number 
     .filter((text) => typeof text === "string")
     .reduce((sum, text) => sum + Buffer.byteLength(text), Time === undefined ? 0 : 14);
 
-function faultOf(entry: Entry): Fault | undefined {
+function faultOf(entry: Entry, reservedSource: string | undefined): Fault | undefined {
   for (const name of ["Source", "DetailType", "Detail"] as const) {
     const value = entry[name];
     if (typeof value === "string" && value !== "") continue;
@@ -150,7 +152,7 @@ function faultOf(entry: Entry): Fault | undefined {
       value === undefined || value === null || value === "" ? "is a required argument" : "must be a string";
     return { ErrorCode: "InvalidArgument", ErrorMessage: `Parameter ${name} is not valid. Reason: ${name} ${reason}.` };
   }
-  if ((entry.Source as string).startsWith("aws.")) {
+  if ((entry.Source as string).startsWith("aws.") || entry.Source === reservedSource) {
     return { ErrorCode: "NotAuthorizedForSourceException", ErrorMessage: "Not authorized for the source." };
   }
   return isObjectText(entry.Detail as string) ? undefined : malformed;

@@ -3,6 +3,8 @@ import type { AddressInfo } from "node:net";
 import type { DatabaseSync } from "node:sqlite";
 import { AppError } from "@tooltrail/core/errors";
 import { alertingTypes } from "@tooltrail/core/incidents/alert";
+import { isOwnAct } from "@tooltrail/core/own-acts";
+import { ownActTypes, pipelineSource } from "@tooltrail/format";
 import { createBus } from "./bus.ts";
 import { createLogFiles } from "./log-files.ts";
 import { createPoller, type QueueFunction } from "./poller.ts";
@@ -110,7 +112,13 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       alertQueue.send([{ messageId: event.id, body: JSON.stringify(event) }], now());
       triage.wake();
     });
-  const bus = createBus({ queue, now, onSent: poller.wake, onError });
+  for (const type of ownActTypes)
+    rules.on(type, (event) => {
+      if (!isOwnAct(event)) return;
+      queue.send([{ messageId: event.id, body: JSON.stringify(event) }], now());
+      poller.wake();
+    });
+  const bus = createBus({ queue, reservedSource: pipelineSource, now, onSent: poller.wake, onError });
   const server = createHttpServer({
     bus,
     api: (event, context) =>

@@ -92,8 +92,8 @@ async function controlChanges(
 
 /** Actions are named `what.verb`. A verb that is not known here is taken for a change: better one line too many. */
 const readingVerbs = ["read", "query", "list", "show", "series", "prove", "lint"];
-/** What people do about incidents is no change of what is watched. */
-const aboutIncidents = ["incident", "incidents", "postmortem", "postmortems"];
+/** What is done about incidents is no change of what is watched. */
+const aboutIncidents = ["action", "gate", "incident", "incidents", "postmortem", "postmortems", "rollback", "ticket"];
 
 export function isChange({ action }: Pick<ControlRecord, "action">): boolean {
   const [what = "", verb = ""] = action.split(".");

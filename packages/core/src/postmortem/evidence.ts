@@ -2,6 +2,7 @@ import { bodyLines, parseRecordId, upcast } from "@tooltrail/format";
 import type { Projections } from "../follow/ports.ts";
 import type { Alert, Incident, IncidentEvent } from "../incidents/incident.ts";
 import type { ProverPorts } from "../log/prove.ts";
+import { isOwnActType, ownActRecord } from "../own-acts.ts";
 import type { Ledger } from "../ports.ts";
 import type { Slo } from "../slo/slo.ts";
 import { type Known, readSlos } from "../slo/slos.ts";
@@ -76,7 +77,8 @@ export async function collectEvidence(
     toMs: Math.max(startedAt, incident.openedAt) + 1,
   });
   const contracts = await contractsOf({ ledger, projections }, cause, failing, before);
-  const found = [...firstFailures(failing), ...(await commandsIn(ledger, events))].slice(0, maxRecords);
+  const acts = await foundIn(ledger, [...commandsOf(events), ...ownActsOf(incident.id, events)]);
+  const found = [...firstFailures(failing), ...acts].slice(0, maxRecords);
   const receipts = await addReceipts(log, found);
   await known.mustBeCurrent();
   return {
@@ -146,19 +148,31 @@ function failureText({ record, server }: Found): string {
   return `A call of ${record.tool} of ${server.id} that ended as ${layer}${reason === undefined ? "" : ` (${reason})`}.`;
 }
 
-/** Commands of people, each with the record that proves it. */
-async function commandsIn(ledger: Pick<Ledger, "read">, events: readonly IncidentEvent[]): Promise<EvidenceItem[]> {
-  const ids = [...new Map(events.flatMap(({ record, at }) => (record === undefined ? [] : [[record, at] as const])))];
-  return Promise.all(
-    ids.slice(0, maxRecords).map(async ([id, at]) => {
+/** Records of what people did, each once. */
+const commandsOf = (events: readonly IncidentEvent[]): string[] => [
+  ...new Set(events.flatMap(({ record }) => (record === undefined ? [] : [record]))),
+];
+
+/** Records of what the pipeline did by itself. */
+const ownActsOf = (incident: string, events: readonly IncidentEvent[]): string[] =>
+  events.flatMap(({ type, record }, i) =>
+    record === undefined && isOwnActType(type) ? [ownActRecord(incident, i + 1)] : [],
+  );
+
+/** A command's record is written before it is carried out. One of an act of the pipeline comes by the bus, and may be on its way yet: it is left out then. */
+async function foundIn(ledger: Pick<Ledger, "read">, ids: readonly string[]): Promise<EvidenceItem[]> {
+  const found = await Promise.all(
+    ids.slice(0, 2 * maxRecords).map(async (id) => {
       const place = parseRecordId(id);
       const batch = place && (await ledger.read(place.emitter, place.seq));
       const line = batch && bodyLines(batch.body)?.[place.index];
       const record = line === undefined ? undefined : upcast(JSON.parse(line));
-      const what = record?.kind === "control" ? `The command ${controlText(record)}.` : "A command.";
-      return { record: id, at: record?.at ?? at, what };
+      if (record?.kind !== "control") return undefined;
+      const who = batch?.sig === undefined ? "By itself the pipeline said" : "The command";
+      return { record: id, at: record.at, what: `${who} ${controlText(record)}.` };
     }),
   );
+  return found.filter((item) => item !== undefined);
 }
 
 function limitsOf({ cause }: Incident, { records, isCut }: Failing, { calls }: Impact): string[] {
