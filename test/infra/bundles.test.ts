@@ -20,6 +20,7 @@ import { projections } from "@tooltrail/core/follow/projections";
 import { runCommand } from "@tooltrail/core/incidents/command";
 import { windowMs } from "@tooltrail/core/incidents/evolve";
 import { collections, transact } from "@tooltrail/core/incidents/store";
+import { isOwnAct } from "@tooltrail/core/own-acts";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { ownSlos } from "@tooltrail/core/slo/defaults";
 import { headersHash, identityOf } from "@tooltrail/format";
@@ -384,6 +385,17 @@ describe.runIf(there)("functions as they are deployed", () => {
     expect(new Set(services.told.map(({ to }) => to))).toEqual(new Set(["on-call@example.com", topic]));
     expect(services.published.map((event) => event["detail-type"])).toEqual(
       expect.arrayContaining(["incident.opened", "incident.alerted", "runbook.missing"]),
+    );
+
+    // By the bus, what the pipeline did by itself comes to ingest, and is on record.
+    const own = services.published.filter(isOwnAct);
+    const arriving = own.map((event, i) =>
+      JSON.stringify({ ...event, id: `own-${i}`, account: "111122223333", time: new Date().toISOString() }),
+    );
+    expect(await running.ingest.invoke(anSqsEvent(arriving))).toEqual({ batchItemFailures: [] });
+    const onRecord = (await ask("GET", "/v1/records", { kind: "control", principal: "pipeline" })).body.records;
+    expect(onRecord.map(({ action }: { action: string }) => action).sort()).toEqual(
+      own.map((event) => event["detail-type"]).sort(),
     );
 
     const live = (await askIncidents("GET", "/v1/incidents", { status: "live" })).body.incidents;
