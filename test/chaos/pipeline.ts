@@ -43,8 +43,8 @@ export function keepPipeline(place: ChaosPlace, book: Book): Keeper {
       stream?.setEncoding("utf8").on("data", (text: string) => {
         for (const line of text.split("\n").filter(Boolean)) {
           if (line.includes("is ready on")) mine.resolve();
-          else if (/^tooltrail: (availability:\S+ burns|inc_)/.test(line))
-            continue; // its tools fail, and it says so
+          else if (/^tooltrail: ((availability|tooltrail):\S+ burns|inc_)/.test(line))
+            continue; // its tools fail, and what is killed is late: it says so
           else book.trouble(`the pipeline said: ${line.slice(0, 600)}`);
         }
       });
