@@ -1,6 +1,7 @@
-import type { IncidentAnswer, IncidentEventsAnswer, UndeliveredAnswer } from "@tooltrail/api/types";
+import type { IncidentAnswer, IncidentEventsAnswer, RecordPage, UndeliveredAnswer } from "@tooltrail/api/types";
 import { evolve } from "@tooltrail/core/incidents/evolve";
 import type { Incident, IncidentEvent, Status } from "@tooltrail/core/incidents/incident";
+import { isOwnActType, ownActRecord } from "@tooltrail/core/own-acts";
 import { rootCause } from "./learn.ts";
 import type { Proven } from "./prove.ts";
 import { mustBeOne } from "./respond.ts";
@@ -14,6 +15,8 @@ export interface Ending {
   readonly statuses: readonly Status[];
   readonly told: Told;
   readonly proven: Proven;
+  /** Ids of the records of what the pipeline did by itself: those that there must be, and those that there are. */
+  readonly ownActs: { readonly done: readonly string[]; readonly onRecord: readonly string[] };
   readonly calls: { readonly asked: number; readonly failed: number };
   readonly kills: number;
   /** What pipelines said on stderr that was not to be expected. */
@@ -34,6 +37,18 @@ export async function endingOf(teller: Teller, id: string, proven: Proven): Prom
   const { undelivered } = await person.json<UndeliveredAnswer>("incident", "undelivered");
   if (undelivered.length > 0) throw new Error(`Somebody was not told: ${JSON.stringify(undelivered)}`);
   const shown = await person.json<IncidentAnswer & IncidentEventsAnswer>("incident", "show", id, "--events");
+  const done = shown.events.flatMap(({ type, record }, i) =>
+    record === undefined && isOwnActType(type) ? [ownActRecord(id, i + 1)] : [],
+  );
+  let onRecord: readonly string[] = [];
+  await until("what the pipeline did by itself is on record", 10, async () => {
+    const wanted = ["--kind", "control", "--principal", "pipeline", "--limit", "1000"];
+    const { records } = await person.json<RecordPage>("records", ...wanted);
+    onRecord = records.flatMap((record) =>
+      record.kind === "control" && record.params.incident === id ? [record.id] : [],
+    );
+    return onRecord.length >= done.length;
+  });
   const { asked, failed } = traffic.last();
   return {
     incident: shown.incident,
@@ -41,6 +56,7 @@ export async function endingOf(teller: Teller, id: string, proven: Proven): Prom
     statuses: statusesOf(shown.events),
     told: toldBy(listeners),
     proven,
+    ownActs: { done: done.sort(), onRecord: [...onRecord].sort() },
     calls: { asked, failed },
     kills: pipeline.kills(),
     said: pipeline.said(),

@@ -24,7 +24,7 @@ export const expectedEvents: readonly IncidentEvent["type"][] = [
 ];
 
 /** In what an ending is not as it must be; nothing, where all is well. */
-export function faultsOf({ incident, events, statuses, told, proven }: Ending): string[] {
+export function faultsOf({ incident, events, statuses, told, proven, ownActs }: Ending): string[] {
   const types = [...new Set(events.map(({ type }) => type))].sort();
   const times = (type: IncidentEvent["type"]): number => events.filter((event) => event.type === type).length;
   const results = events.flatMap((event) => (event.type === "gate.checked" ? [event.result] : []));
@@ -52,6 +52,7 @@ export function faultsOf({ incident, events, statuses, told, proven }: Ending): 
     ],
     ["one issue", told.issues.length === 1, told.issues.map(({ title }) => title)],
     ["receipts", proven.receipts > 0, proven.receipts],
+    ["what the pipeline did by itself on record, once", isSame(ownActs.onRecord, ownActs.done), ownActs],
     [
       "a contract test of place_order that fails on 2.0.0 and passes on 2.0.1",
       proven.contractTests.length > 0 && proven.contractTests.every(({ broken, fixed }) => broken !== 0 && fixed === 0),

@@ -4,7 +4,7 @@ import type { ContractTest } from "./prove.ts";
 import type { Page } from "./told.ts";
 
 /** What came of a story, for people. */
-export function summaryOf({ incident, events, statuses, told, proven, calls, kills, said }: Ending): string {
+export function summaryOf({ incident, events, statuses, told, proven, ownActs, calls, kills, said }: Ending): string {
   const { pager, managers, chat, timeline, executor, issues } = told;
   return [
     "",
@@ -24,6 +24,7 @@ export function summaryOf({ incident, events, statuses, told, proven, calls, kil
     ...issues.map(({ title }) => `  GitHub                     ${title}`),
     "",
     `Proven: ${proven.receipts} receipts; ${proven.contractTests.map(testText).join(", ")}`,
+    `On record: ${ownActs.onRecord.length} acts of the pipeline, besides what people did.`,
     `Callers: ${calls.failed} of ${calls.asked} calls went badly. Pipelines killed: ${kills}.`,
     ...said.map((line) => `The pipeline said: ${line.slice(0, 300)}`),
     "",
