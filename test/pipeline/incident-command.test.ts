@@ -284,6 +284,10 @@ test("what the pipeline does by itself is a record, once, in its own name", asyn
   const some = wanted[0]?.[0] ?? "";
   const proven = () => run("record", some, "--proof");
   expect(await eventually(proven, ({ code }) => code === 0, 30_000)).toMatchObject({ code: 0 });
+  const { checked, failures } = JSON.parse((await run("verify", "--ledger", "--json")).stdout);
+  expect(checked.ledgerBatches).toBeGreaterThan(wanted.length);
+  // The pipeline's clock runs faster than the verifier's.
+  expect(failures.filter(({ code }: { code: string }) => code !== "future")).toEqual([]);
 }, 90_000);
 
 test("each command is a record with its principal, and the event names it", async () => {
