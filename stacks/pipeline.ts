@@ -23,6 +23,11 @@ export function createPipeline(config: StageConfig, { bus, ledger, state, keys, 
       $or: [
         { source: [{ "anything-but": [pipelineSource] }] },
         { source: [pipelineSource], "detail-type": ownActTypes, detail: { record: [{ exists: false }] } },
+        {
+          source: [pipelineSource],
+          "detail-type": ["incident.alerted"],
+          detail: { record: [{ exists: false }], raised: [true] },
+        },
       ],
     },
     undelivered: "bus-dead",

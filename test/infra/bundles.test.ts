@@ -20,7 +20,7 @@ import { projections } from "@tooltrail/core/follow/projections";
 import { runCommand } from "@tooltrail/core/incidents/command";
 import { windowMs } from "@tooltrail/core/incidents/evolve";
 import { collections, transact } from "@tooltrail/core/incidents/store";
-import { isOwnAct } from "@tooltrail/core/own-acts";
+import { tellsOfOwnAct } from "@tooltrail/core/own-acts";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { ownSlos } from "@tooltrail/core/slo/defaults";
 import { headersHash, identityOf } from "@tooltrail/format";
@@ -388,7 +388,7 @@ describe.runIf(there)("functions as they are deployed", () => {
     );
 
     // By the bus, what the pipeline did by itself comes to ingest, and is on record.
-    const own = services.published.filter(isOwnAct);
+    const own = services.published.filter(tellsOfOwnAct);
     const arriving = own.map((event, i) =>
       JSON.stringify({ ...event, id: `own-${i}`, account: "111122223333", time: new Date().toISOString() }),
     );

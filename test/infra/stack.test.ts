@@ -139,6 +139,11 @@ describe.runIf(needs("SST's platform (npm run sst-types)", sstIsThere())).each(s
         $or: [
           { source: [{ "anything-but": pipeline }] },
           { source: pipeline, "detail-type": [...ownActTypes], detail: { record: [{ exists: false }] } },
+          {
+            source: pipeline,
+            "detail-type": ["incident.alerted"],
+            detail: { record: [{ exists: false }], raised: [true] },
+          },
         ],
       },
       sign: { source: pipeline, "detail-type": ["log.sequenced"] },

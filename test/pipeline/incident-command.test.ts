@@ -7,7 +7,7 @@ import type {
   IncidentsPage,
   PostmortemAnswer,
 } from "@tooltrail/api/types";
-import { isOwnActType, ownActRecord } from "@tooltrail/core/own-acts";
+import { isOwnAct, ownActRecord } from "@tooltrail/core/own-acts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   eventually,
@@ -266,21 +266,25 @@ test("two checks that pass, and it can be resolved; what the postmortem stands o
 }, 240_000);
 
 test("what the pipeline does by itself is a record, once, in its own name", async () => {
-  const expected = await Promise.all(
-    Object.values(ids).map(async (id) =>
-      (await show(id)).events.flatMap(({ type, record }, i) =>
-        record === undefined && isOwnActType(type) ? [[ownActRecord(id, i + 1), type, id]] : [],
-      ),
-    ),
+  const done = async () => {
+    const of = async (incident: string) =>
+      (await show(incident)).events.flatMap((event, i) => {
+        const { type, at } = event;
+        return isOwnAct(event) ? [[ownActRecord({ incident, version: i + 1, type, at }), type, incident]] : [];
+      });
+    return (await Promise.all(Object.values(ids).map(of))).flat().sort();
+  };
+  const onRecord = async () =>
+    (await records(place, pipeline.endpoint, "--kind", "control", "--principal", "pipeline"))
+      .map((record) => [record.id, ...(record.kind === "control" ? [record.action, record.params.incident] : [])])
+      .sort();
+  const { wanted, found } = await eventually(
+    async () => ({ wanted: await done(), found: await onRecord() }),
+    (seen) => seen.found.length === seen.wanted.length,
+    30_000,
   );
-  const own = async () =>
-    (await records(place, pipeline.endpoint, "--kind", "control", "--principal", "pipeline")).map((record) => [
-      record.id,
-      ...(record.kind === "control" ? [record.action, record.params.incident] : []),
-    ]);
-  const wanted = expected.flat().sort();
   expect(new Set(wanted.map(([, type]) => type))).toContain("incident.opened");
-  expect((await eventually(own, ({ length }) => length >= wanted.length, 30_000)).sort()).toEqual(wanted);
+  expect(found).toEqual(wanted);
   const some = wanted[0]?.[0] ?? "";
   const proven = () => run("record", some, "--proof");
   expect(await eventually(proven, ({ code }) => code === 0, 30_000)).toMatchObject({ code: 0 });

@@ -88,9 +88,11 @@ describe("the dashboard", () => {
     expect([...new Set(uids.map(({ uid }) => uid))]).toEqual(["${datasource}"]);
     const place = 'environment=~"$environment", server=~"$server"';
     const filters = { slo: `{${place}, slo=~"$slo"}`, incidents: `{${place}}`, incident: "" };
-    for (const { expr } of queries)
-      for (const [, what, filter = ""] of expr.matchAll(/\btooltrail_([a-z]+)_\w+(\{[^}]*\})?/g))
-        expect(filter, expr).toBe(filters[what as keyof typeof filters]);
+    for (const { expr } of queries) {
+      const selected = [...expr.matchAll(/\btooltrail_([a-z]+)_\w+(\{[^}]*\})?/g)];
+      expect(selected, expr).not.toEqual([]);
+      for (const [, what, filter = ""] of selected) expect(filter, expr).toBe(filters[what as keyof typeof filters]);
+    }
   });
 
   test("names metrics that there are, and shows all but the counts", () => {

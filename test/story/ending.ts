@@ -1,7 +1,7 @@
 import type { IncidentAnswer, IncidentEventsAnswer, RecordPage, UndeliveredAnswer } from "@tooltrail/api/types";
 import { evolve } from "@tooltrail/core/incidents/evolve";
 import type { Incident, IncidentEvent, Status } from "@tooltrail/core/incidents/incident";
-import { isOwnActType, ownActRecord } from "@tooltrail/core/own-acts";
+import { isOwnAct, ownActRecord } from "@tooltrail/core/own-acts";
 import { rootCause } from "./learn.ts";
 import type { Proven } from "./prove.ts";
 import { mustBeOne } from "./respond.ts";
@@ -36,18 +36,17 @@ export async function endingOf(teller: Teller, id: string, proven: Proven): Prom
   await mustBeOne(person, "--status", "all");
   const { undelivered } = await person.json<UndeliveredAnswer>("incident", "undelivered");
   if (undelivered.length > 0) throw new Error(`Somebody was not told: ${JSON.stringify(undelivered)}`);
-  const shown = await person.json<IncidentAnswer & IncidentEventsAnswer>("incident", "show", id, "--events");
-  const done = shown.events.flatMap(({ type, record }, i) =>
-    record === undefined && isOwnActType(type) ? [ownActRecord(id, i + 1)] : [],
-  );
-  let onRecord: readonly string[] = [];
-  await until("what the pipeline did by itself is on record", 10, async () => {
+  const show = () => person.json<IncidentAnswer & IncidentEventsAnswer>("incident", "show", id, "--events");
+  const { shown, ownActs } = await until("what the pipeline did by itself is on record", 10, async () => {
+    const now = await show();
+    const done = now.events.flatMap((event, i) =>
+      isOwnAct(event) ? [ownActRecord({ incident: id, version: i + 1, type: event.type, at: event.at })] : [],
+    );
     const wanted = ["--kind", "control", "--principal", "pipeline", "--limit", "1000"];
-    const { records } = await person.json<RecordPage>("records", ...wanted);
-    onRecord = records.flatMap((record) =>
+    const onRecord = (await person.json<RecordPage>("records", ...wanted)).records.flatMap((record) =>
       record.kind === "control" && record.params.incident === id ? [record.id] : [],
     );
-    return onRecord.length >= done.length;
+    return onRecord.length === done.length && { shown: now, ownActs: { done: done.sort(), onRecord: onRecord.sort() } };
   });
   const { asked, failed } = traffic.last();
   return {
@@ -56,7 +55,7 @@ export async function endingOf(teller: Teller, id: string, proven: Proven): Prom
     statuses: statusesOf(shown.events),
     told: toldBy(listeners),
     proven,
-    ownActs: { done: done.sort(), onRecord: [...onRecord].sort() },
+    ownActs,
     calls: { asked, failed },
     kills: pipeline.kills(),
     said: pipeline.said(),

@@ -76,12 +76,13 @@ test("of what is replayed only what triage gave up on is said in the pipeline's 
   const detail = { emitter: "e".repeat(26), server: "files", lastSeq: 1, lastReceivedAt: 1 };
   const body = JSON.stringify({ source: "tooltrail.pipeline", "detail-type": "emitter.silent", account: "0", detail });
   await ports.quarantine.put({ id: "qua_a", reason: "untriaged", detail: "", body, receivedAtMs: 1 });
-  await ports.quarantine.put({ id: "qua_b", reason: "unknown_type", detail: "", body, receivedAtMs: 1 });
+  const forged = body.replace("emitter.silent", "incident.mitigated");
+  await ports.quarantine.put({ id: "qua_b", reason: "unknown_type", detail: "", body: forged, receivedAtMs: 1 });
   const app = appOn(faulty(ports, { port: "events", method: "publish", kind: "failed" }));
   const replay = (id: string) => app.request(`/v1/quarantine/${id}/replay`, { method: "POST" });
   expect((await replay("qua_a")).status).toBe(503);
   expect(await (await replay("qua_a")).json()).toEqual({ id: "qua_a", outcome: "said" });
-  expect(await (await replay("qua_b")).json()).toMatchObject({ outcome: "quarantined" });
+  expect(await (await replay("qua_b")).json()).toMatchObject({ outcome: "quarantined", reason: "unknown_type" });
   expect(await ports.published()).toMatchObject([{ "detail-type": "emitter.silent", detail }]);
   expect((await ports.quarantine.list({ limit: 10 })).map(({ reason }) => reason)).not.toContain("untriaged");
 });

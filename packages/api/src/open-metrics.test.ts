@@ -70,7 +70,7 @@ tooltrail_slo_budget_exhaustion_timestamp_seconds{${labels}} 1800000000.5
 tooltrail_slo_data_degraded{${labels},what="behind"} 1
 tooltrail_slo_data_degraded{${labels},what="records_lost"} 1
 # TYPE tooltrail_incidents_live gauge
-# HELP tooltrail_incidents_live Incidents that have not ended.
+# HELP tooltrail_incidents_live Incidents that have not ended; of more than a thousand, the latest thousand.
 # TYPE tooltrail_incident_undelivered gauge
 # HELP tooltrail_incident_undelivered What was to be done because of incidents and was given up: told, run, drafted or filed. Kept for a month, until somebody retries it.
 # EOF

@@ -102,7 +102,7 @@ const families: readonly Family[] = [
   },
   {
     name: "tooltrail_incidents_live",
-    help: "Incidents that have not ended.",
+    help: "Incidents that have not ended; of more than a thousand, the latest thousand.",
     samples: ({ incidents }) =>
       counted(
         incidents.map(({ cause: { environment, server, signal }, severity, status }) => ({

@@ -15,7 +15,7 @@ import {
   type Sides,
 } from "@tooltrail/format";
 import { envelope as envelopeSchema, record as recordSchema } from "@tooltrail/format/schema";
-import { isOwnAct, ownActBatch } from "./own-acts.ts";
+import { ownActBatch, tellsOfOwnAct } from "./own-acts.ts";
 import { ownServer } from "./own-server.ts";
 import { plainCallBatch, plainScoreBatch } from "./plain.ts";
 import type { Ports, StoredBatch, Surroundings } from "./ports.ts";
@@ -131,7 +131,7 @@ async function accept(ports: Ports, body: string): Promise<Accepted | Refusal> {
     case detailTypes.score:
       return plainScoreBatch(ports.surroundings, event);
     default:
-      if (isOwnAct(event)) return ownActBatch(ports.surroundings, event);
+      if (tellsOfOwnAct(event)) return ownActBatch(ports.surroundings, event);
       return {
         reason: "unknown_type",
         detail: `detail-type: "${event["detail-type"]}" is none that is known here. Use "${detailTypes.plain}" or "${detailTypes.score}".`,

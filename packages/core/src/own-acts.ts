@@ -13,28 +13,56 @@ import { ownServer } from "./own-server.ts";
 import { batchOfOne } from "./plain.ts";
 import type { Surroundings } from "./ports.ts";
 
-/** Whose name is on the record of what nobody asked for. */
+/*
+ * What the pipeline does about incidents by itself. It is said on the bus, comes to ingest by it like all else, and becomes a `control` record that nobody signed: that only the pipeline speaks in its name
+ * is the bus's policy.
+ */
+
+/** Whose name is on the record. */
 const pipeline = { issuer: "tooltrail", subject: "pipeline" };
 
-export const isOwnActType = (type: string): boolean => (ownActTypes as readonly string[]).includes(type);
+/** As much of an incident's event as tells whether it was the pipeline's own. */
+interface Said {
+  readonly type: string;
+  /** The record of the command, where a person gave one: it was written before the command was carried out. */
+  readonly record?: string;
+  /** Of alerts: they have made a page of a ticket. */
+  readonly raised?: boolean;
+}
 
-/** Whether an event says what the pipeline did about an incident by itself. What a person asked for is a record before it is done, which the event names. */
-export const isOwnAct = ({
+export const isOwnAct = ({ type, record, raised }: Said): boolean =>
+  record === undefined &&
+  ((ownActTypes as readonly string[]).includes(type) || (type === "incident.alerted" && raised === true));
+
+/** Whether an event of the bus tells of one. */
+export const tellsOfOwnAct = ({
   source,
   "detail-type": type,
   detail,
 }: Pick<BusEvent, "source" | "detail-type" | "detail">) =>
-  source === pipelineSource && isOwnActType(type) && (detail as { record?: string } | null)?.record === undefined;
+  source === pipelineSource && isOwnAct({ ...(detail as object), type });
 
-/** The record of an incident's event, by the event's number, where it was the pipeline's own. */
-export const ownActRecord = (incident: string, version: number): string =>
-  recordId({ emitter: emitterOf(incident, version), seq: 0, index: 0 });
+/** Which event of which incident. `version` is the event's number. */
+interface Which {
+  readonly incident: string;
+  readonly version: number;
+  readonly type: string;
+  readonly at: number;
+}
 
-const emitterOf = (incident: string, version: number): string =>
-  plainEmitterId("", pipelineSource, `${incident}/${version}`);
+/** What the bus says of one, as far as it is looked into here. */
+interface Detail extends Omit<Which, "type"> {
+  readonly runbook?: { readonly name: string; readonly rollbackTo?: string };
+}
 
-/** Members of events that stay as they are, whenever it is said; the others tell of the incident as it is by then. */
-const lasting = [
+/** The id of its record. Not by number alone: after a restore of incidents another event may have the same. */
+export const ownActRecord = (which: Which): string => recordId({ emitter: emitterOf(which), seq: 0, index: 0 });
+
+const emitterOf = ({ incident, version, type, at }: Which): string =>
+  plainEmitterId("", pipelineSource, `${incident}/${version}/${type}/${at}`);
+
+/** Members that say what was done, and to what. Words (titles, reasons, what an executor answered) are left out: they may be anybody's, and the log is for good. */
+const told = [
   "incident",
   "version",
   "episode",
@@ -42,8 +70,10 @@ const lasting = [
   "severity",
   "environment",
   "server",
+  "serverVersion",
   "tool",
   "signal",
+  "playbook",
   "startedAt",
   "level",
   "round",
@@ -58,44 +88,63 @@ const lasting = [
   "consecutive",
   "measured",
   "action",
+  "kind",
+  "params",
   "approval",
   "isDone",
-  "detail",
+  "runbook",
+  "rollbackTo",
   "destination",
   "ticket",
   "revision",
+  "isComplete",
 ];
 const maxText = 1_024;
 
-/** What the pipeline did by itself, as a batch of one with a `control` record. */
+/** One as a batch of one. However often it is said, it is one record. */
 export async function ownActBatch(surroundings: Surroundings, event: BusEvent): Promise<Accepted | Refusal> {
   const { source, "detail-type": type, detail } = event;
   const parsed = pipelineEvent.safeParse({ source, "detail-type": type, detail });
   if (!parsed.success) return invalid("event", parsed.error);
-  const said = parsed.data.detail as { readonly [name: string]: unknown };
-  const { incident, version, at } = said as { incident: string; version: number; at: number };
-  const params = Object.fromEntries(
-    lasting.flatMap((name) => (said[name] === undefined ? [] : [[name, textOf(said[name])]])),
-  );
+  const said = parsed.data.detail as unknown as Detail;
+  const which = { ...said, type };
+  const { incident, version, at } = which;
   const ref = pseudonym(surroundings.digestKey, pipeline.issuer, pipeline.subject);
   const record: ControlRecord = {
     schema: recordSchema,
     kind: "control",
     at,
-    principal: { ref, method: "none", verified: false }, // the bus alone vouches for it
+    principal: { ref, method: "none", verified: false },
     action: type,
-    params,
+    params: paramsOf(said),
   };
-  const stays = { ...event, detail: { type, at, params } };
-  const emitter = emitterOf(incident, version);
-  return batchOfOne(surroundings, stays, {
+  // Which event it is says whether it is the same: what else is told of it may be another version's choice.
+  const same = { ...event, detail: { incident, version, type, at } };
+  return batchOfOne(surroundings, same, {
     server: ownServer,
     at,
-    emitter,
+    emitter: emitterOf(which),
     record: () => record,
     names: { [ref]: pipeline },
   });
 }
 
-const textOf = (value: unknown): string =>
-  (typeof value === "object" ? JSON.stringify(value) : String(value)).slice(0, maxText).toWellFormed();
+/** Of a runbook only what it is called, and where it leads. */
+function paramsOf({ runbook, ...detail }: Detail): ControlRecord["params"] {
+  const said: { readonly [name: string]: unknown } = {
+    ...detail,
+    runbook: runbook?.name,
+    rollbackTo: runbook?.rollbackTo,
+  };
+  return Object.fromEntries(told.flatMap((name) => (said[name] === undefined ? [] : [[name, textOf(said[name])]])));
+}
+
+/** A list has an item on each line, of which those are left out that do not fit. */
+function textOf(value: unknown): string {
+  if (!Array.isArray(value))
+    return (typeof value === "object" ? JSON.stringify(value) : String(value)).slice(0, maxText).toWellFormed();
+  let text = "";
+  for (const item of value.map((one) => JSON.stringify(one)))
+    if (text.length + item.length < maxText) text += text === "" ? item : `\n${item}`;
+  return text.toWellFormed();
+}

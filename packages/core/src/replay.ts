@@ -1,5 +1,6 @@
 import type { PipelineEvent } from "@tooltrail/format";
-import { type Ingested, ingest } from "./ingest.ts";
+import { type BusEvent, type Ingested, ingest } from "./ingest.ts";
+import { tellsOfOwnAct } from "./own-acts.ts";
 import type { Ports, Quarantined } from "./ports.ts";
 
 /** `said`: an alert was said once more on the bus, where triage hears it as it did before. */
@@ -8,11 +9,13 @@ export type Replayed = Ingested | { readonly outcome: "said" };
 /**
  * Does once more what was to be done with an input in quarantine, and takes it out of there unless it is refused again.
  *
- * Only what triage itself gave up on is said in the pipeline's name; what merely claims to come from the pipeline is there for another reason.
+ * Only what triage itself gave up on is said in the pipeline's name. What was unknown when it came and claims to be an act of the pipeline stays where it is: who said it, nobody can tell any more.
  *
  * @throws AppError, retryable, where a port cannot be reached; it is still in quarantine then.
  */
 export async function replay(ports: Ports, { id, reason, body }: Quarantined): Promise<Replayed> {
+  if (reason === "unknown_type" && tellsOfOwnAct(JSON.parse(body) as BusEvent))
+    return { outcome: "quarantined", id, reason };
   const replayed = reason === "untriaged" ? await sayAgain(ports, body) : await ingest(ports, body);
   // Only now that it is done: killed in between, it is replayed again, and found to be a duplicate, or an alert that was heard.
   if (replayed.outcome !== "quarantined") await ports.quarantine.remove(id);

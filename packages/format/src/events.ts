@@ -201,7 +201,7 @@ interface ActionSaid {
   readonly params: { readonly [name: string]: string | number | boolean };
 }
 
-/** What the pipeline decides by itself, hence what becomes a record: all that befalls an incident but that alerts come. */
+/** Types of what the pipeline does about incidents by itself, each of which becomes a record. Where alerts come (`incident.alerted`), that does only where they make a page of a ticket. */
 export const ownActTypes = [
   "incident.opened",
   "incident.acknowledgement.expired",
@@ -220,6 +220,7 @@ export const ownActTypes = [
   "action.finished",
   "action.undo.finished",
   "postmortem.created",
+  "postmortem.updated",
   "ticket.linked",
 ] as const satisfies IncidentDetail["type"][];
 

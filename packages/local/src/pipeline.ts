@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { DatabaseSync } from "node:sqlite";
 import { AppError } from "@tooltrail/core/errors";
 import { alertingTypes } from "@tooltrail/core/incidents/alert";
-import { isOwnAct } from "@tooltrail/core/own-acts";
+import { tellsOfOwnAct } from "@tooltrail/core/own-acts";
 import { ownActTypes, pipelineSource } from "@tooltrail/format";
 import { createBus } from "./bus.ts";
 import { createLogFiles } from "./log-files.ts";
@@ -112,9 +112,9 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       alertQueue.send([{ messageId: event.id, body: JSON.stringify(event) }], now());
       triage.wake();
     });
-  for (const type of ownActTypes)
+  for (const type of [...ownActTypes, "incident.alerted"])
     rules.on(type, (event) => {
-      if (!isOwnAct(event)) return;
+      if (!tellsOfOwnAct(event)) return;
       queue.send([{ messageId: event.id, body: JSON.stringify(event) }], now());
       poller.wake();
     });
@@ -162,7 +162,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
       clearTimeout(cut);
       schedule.stop();
       const untilMs = now() + drainMs;
-      // In the order in which data flows: each may leave something for the next.
+      // In the order in which data flows: each may leave something for the next. What respond does by itself lies in the queue until the next start.
       for (const station of [poller, reconcile, stream, sign, follow, evaluate, triage, respond])
         await station.drain(Math.max(0, untilMs - now()));
       db.close();

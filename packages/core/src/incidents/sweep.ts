@@ -35,7 +35,7 @@ export async function sweepIncidents(
   await sayUnguided(projections, events, nowMs);
 }
 
-/** Said when a version is first seen, not in the night in which it has to go; once, and again where a runbook that was there is gone. */
+/** Said when a version is first seen, not in the night in which it has to go; once, and again where a runbook that was there is gone, or where nobody had called it for a month. */
 async function sayUnguided(projections: Projections, events: Events, nowMs: number): Promise<void> {
   const { missing } = await unguidedVersions(projections, nowMs);
   const unguided = missing.map(({ environment, server, version }) => ({ environment, server, version }));

@@ -3,11 +3,11 @@ import { counters, type DefinitionChanges, definitionChanges } from "../follow/c
 import { isAbout } from "../incidents/cause.ts";
 import type { Cause } from "../incidents/incident.ts";
 import { ownServer } from "../own-server.ts";
-import type { Ledger } from "../ports.ts";
+import type { Ledger, StoredBatch } from "../ports.ts";
 import { kindNeedle } from "./failing.ts";
 import type { Counted } from "./impact.ts";
 import type { Candidate } from "./postmortem.ts";
-import { batchesIn, boundsOf, recordsIn, type Span } from "./walk.ts";
+import { type Bounds, batchesIn, boundsOf, recordsIn, type Span } from "./walk.ts";
 
 export interface Candidates {
   readonly listed: readonly Candidate[];
@@ -77,13 +77,25 @@ const isOf = (cause: Cause, place: { readonly environment: string; readonly serv
 
 const inWords = (environment: string): string => (environment === "" ? "" : ` in ${environment}`);
 
+/** Batches of what people asked of tooltrail, newest first. What the pipeline did by itself, which nobody signed, is passed over, and does not count as looked at. */
+export async function* commandBatches(
+  ledger: Pick<Ledger, "newestFirst">,
+  span: Span,
+  bounds: Bounds,
+): AsyncGenerator<StoredBatch> {
+  for await (const batch of batchesIn(ledger, { server: ownServer }, span, bounds)) {
+    if (batch.sig !== undefined) yield batch;
+    else bounds.batches += 1;
+  }
+}
+
 async function controlChanges(
   ledger: Pick<Ledger, "newestFirst">,
   span: Span,
 ): Promise<{ readonly found: Candidate[]; readonly isCut: boolean }> {
   const bounds = boundsOf(maxControlBatches);
   const found: Candidate[] = [];
-  for await (const batch of batchesIn(ledger, { server: ownServer }, span, bounds))
+  for await (const batch of commandBatches(ledger, span, bounds))
     for (const { id, record } of recordsIn(batch, span, [kindNeedle("control")]))
       if (record.kind === "control" && isChange(record))
         found.push({ at: record.at, what: controlText(record), record: id });
@@ -101,10 +113,15 @@ export function isChange({ action }: Pick<ControlRecord, "action">): boolean {
 }
 
 /** Parameters that say what was changed. */
-const telling = ["name", "id", "kind", "server", "projection", "reason"];
+const changed = ["name", "id", "kind", "server", "projection", "reason"];
+/** And what the pipeline did. */
+const done = ["level", "round", "why", "result", "into", "action", "kind", "runbook", "ticket", "revision"];
 const maxText = 300;
 
-export function controlText({ action, params }: Pick<ControlRecord, "action" | "params">): string {
+const textOf = (telling: readonly string[], { action, params }: Pick<ControlRecord, "action" | "params">): string => {
   const said = telling.flatMap((name) => (params[name] === undefined ? [] : [`${name} ${params[name]}`]));
   return [action, ...said].join(", ").slice(0, maxText).toWellFormed();
-}
+};
+
+export const controlText = (record: Pick<ControlRecord, "action" | "params">): string => textOf(changed, record);
+export const ownActText = (record: Pick<ControlRecord, "action" | "params">): string => textOf(done, record);

@@ -1,13 +1,13 @@
-import { bodyLines, parseRecordId, upcast } from "@tooltrail/format";
+import { bodyLines, type ControlRecord, parseRecordId, upcast } from "@tooltrail/format";
 import type { Projections } from "../follow/ports.ts";
 import type { Alert, Incident, IncidentEvent } from "../incidents/incident.ts";
 import type { ProverPorts } from "../log/prove.ts";
-import { isOwnActType, ownActRecord } from "../own-acts.ts";
+import { isOwnAct, ownActRecord } from "../own-acts.ts";
 import type { Ledger } from "../ports.ts";
 import type { Slo } from "../slo/slo.ts";
 import { type Known, readSlos } from "../slo/slos.ts";
 import { minuteMs, minuteOf } from "../slo/time.ts";
-import { changesIn, controlText } from "./candidates.ts";
+import { changesIn, controlText, ownActText } from "./candidates.ts";
 import { contractsOf } from "./contracts.ts";
 import { type Failing, findFailing, maxFailing } from "./failing.ts";
 import { type Counted, impactOf } from "./impact.ts";
@@ -77,8 +77,9 @@ export async function collectEvidence(
     toMs: Math.max(startedAt, incident.openedAt) + 1,
   });
   const contracts = await contractsOf({ ledger, projections }, cause, failing, before);
-  const acts = await foundIn(ledger, [...commandsOf(events), ...ownActsOf(incident.id, events)]);
-  const found = [...firstFailures(failing), ...acts].slice(0, maxRecords);
+  const commands = await commandsIn(ledger, events);
+  const ownActs = ownActsOf(incident.id, events);
+  const found = [...firstFailures(failing), ...commands, ...(await ownActsIn(ledger, ownActs))].slice(0, maxRecords);
   const receipts = await addReceipts(log, found);
   await known.mustBeCurrent();
   return {
@@ -88,7 +89,13 @@ export async function collectEvidence(
     records: receipts.evidence,
     contractTests: contracts.tests,
     missingReceipts: receipts.missing,
-    limits: [...limitsOf(incident, failing, impact), ...changes.limits, ...contracts.limits, ...receipts.limits],
+    limits: [
+      ...limitsOf(incident, failing, impact),
+      ...changes.limits,
+      ...contracts.limits,
+      ...ownActLimits(ownActs, found),
+      ...receipts.limits,
+    ],
   };
 }
 
@@ -148,31 +155,51 @@ function failureText({ record, server }: Found): string {
   return `A call of ${record.tool} of ${server.id} that ended as ${layer}${reason === undefined ? "" : ` (${reason})`}.`;
 }
 
-/** Records of what people did, each once. */
-const commandsOf = (events: readonly IncidentEvent[]): string[] => [
-  ...new Set(events.flatMap(({ record }) => (record === undefined ? [] : [record]))),
-];
-
-/** Records of what the pipeline did by itself. */
-const ownActsOf = (incident: string, events: readonly IncidentEvent[]): string[] =>
-  events.flatMap(({ type, record }, i) =>
-    record === undefined && isOwnActType(type) ? [ownActRecord(incident, i + 1)] : [],
-  );
-
-/** A command's record is written before it is carried out. One of an act of the pipeline comes by the bus, and may be on its way yet: it is left out then. */
-async function foundIn(ledger: Pick<Ledger, "read">, ids: readonly string[]): Promise<EvidenceItem[]> {
-  const found = await Promise.all(
-    ids.slice(0, 2 * maxRecords).map(async (id) => {
-      const place = parseRecordId(id);
-      const batch = place && (await ledger.read(place.emitter, place.seq));
-      const line = batch && bodyLines(batch.body)?.[place.index];
-      const record = line === undefined ? undefined : upcast(JSON.parse(line));
-      if (record?.kind !== "control") return undefined;
-      const who = batch?.sig === undefined ? "By itself the pipeline said" : "The command";
-      return { record: id, at: record.at, what: `${who} ${controlText(record)}.` };
+/** Commands of people, each with the record that proves it. */
+async function commandsIn(ledger: Pick<Ledger, "read">, events: readonly IncidentEvent[]): Promise<EvidenceItem[]> {
+  const ids = [...new Map(events.flatMap(({ record, at }) => (record === undefined ? [] : [[record, at] as const])))];
+  return Promise.all(
+    ids.slice(0, maxRecords).map(async ([id, at]) => {
+      const record = await controlRecord(ledger, id);
+      const what = record === undefined ? "A command." : `The command ${controlText(record)}.`;
+      return { record: id, at: record?.at ?? at, what };
     }),
   );
-  return found.filter((item) => item !== undefined);
+}
+
+/** Records of what the pipeline did by itself, but for its checks, which are many. */
+const ownActsOf = (incident: string, events: readonly IncidentEvent[]): string[] =>
+  events.flatMap((event, i) =>
+    isOwnAct(event) && event.type !== "gate.checked"
+      ? [ownActRecord({ incident, version: i + 1, type: event.type, at: event.at })]
+      : [],
+  );
+
+/** Those that are there: a record comes by the bus, and may be on its way yet. */
+async function ownActsIn(ledger: Pick<Ledger, "read">, ids: readonly string[]): Promise<EvidenceItem[]> {
+  const found = await Promise.all(
+    ids.slice(0, maxRecords).map(async (id) => ({ id, record: await controlRecord(ledger, id) })),
+  );
+  return found.flatMap(({ id, record }) =>
+    record === undefined ? [] : [{ record: id, at: record.at, what: `By itself: ${ownActText(record)}.` }],
+  );
+}
+
+function ownActLimits(ids: readonly string[], found: readonly EvidenceItem[]): string[] {
+  const left = ids.filter((id) => !found.some(({ record }) => record === id)).length;
+  return left === 0
+    ? []
+    : [
+        `${left} acts of the pipeline by itself are not among the records: see \`records --kind control --principal pipeline\`.`,
+      ];
+}
+
+async function controlRecord(ledger: Pick<Ledger, "read">, id: string): Promise<ControlRecord | undefined> {
+  const place = parseRecordId(id);
+  const batch = place && (await ledger.read(place.emitter, place.seq));
+  const line = batch && bodyLines(batch.body)?.[place.index];
+  const record = line === undefined ? undefined : upcast(JSON.parse(line));
+  return record?.kind === "control" ? record : undefined;
 }
 
 function limitsOf({ cause }: Incident, { records, isCut }: Failing, { calls }: Impact): string[] {
