@@ -1,4 +1,8 @@
+import { effectOf } from "@tooltrail/core/incidents/effects";
 import type { Cause, Incident, IncidentEvent } from "@tooltrail/core/incidents/incident";
+import { lastChangeAt } from "@tooltrail/core/incidents/last-change";
+import { saidOf } from "@tooltrail/core/incidents/said";
+import { ingest } from "@tooltrail/core/ingest";
 import type { StoredBatch } from "@tooltrail/core/ports";
 import { draftPostmortem } from "@tooltrail/core/postmortem/draft";
 import { collectEvidence } from "@tooltrail/core/postmortem/evidence";
@@ -16,6 +20,7 @@ import {
   type DefinitionRecord,
   type OutcomeClass,
   type OutcomeReason,
+  pipelineSource,
   recordId,
   recordSchema,
   type ServerRef,
@@ -24,7 +29,7 @@ import {
 } from "@tooltrail/format";
 import { afterEach, describe, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../support/adapters.ts";
-import { aCall, anIdentity } from "../support/batches.ts";
+import { aCall, aMessage, anIdentity, appendAll } from "../support/batches.ts";
 import { aWatched, msOf, noon } from "../support/burning.ts";
 import { aSignedBatch } from "../support/fleets.ts";
 import { aMeteredFleet, firstDay, scanned } from "../support/metered.ts";
@@ -271,6 +276,52 @@ describe.each(adapterSets)("a postmortem on %s", (_, open) => {
 });
 
 const [[, openFirst]] = adapterSets as [(typeof adapterSets)[number]];
+
+/** With an id as the bus has them. */
+function aKeptIncident() {
+  const { incident, events } = anIncident(cause, noon, noon + 25);
+  return { incident: { ...incident, id: `inc_${"0".repeat(12)}${"a".repeat(14)}` }, events };
+}
+
+/** As the bus says it, and ingest makes a batch of it. */
+async function ownAct(store: OpenPorts, incident: Incident, event: IncidentEvent, version: number) {
+  const { type, ...detail } = saidOf(effectOf({ ...incident, version }, event), incident, event);
+  const message = aMessage(detail, { source: pipelineSource, detailType: type });
+  const ingested = await ingest(store, message);
+  if (ingested.outcome === "quarantined") throw new Error((await store.quarantine.read(ingested.id))?.detail);
+  return ingested.batch;
+}
+
+test("what the pipeline did by itself is evidence once it is on record, and what is not is said", async () => {
+  const store = await openFirst();
+  opened.push(store);
+  const pipeline = aStillPipeline(store);
+  const { incident, events } = aKeptIncident();
+  const collect = () => collectEvidence(pipeline.ports, incident, events, msOf(noon + 26));
+  const missing = "1 acts of the pipeline by itself are not among the records";
+  expect((await collect()).limits).toContainEqual(expect.stringContaining(missing));
+  const [first] = events as [IncidentEvent];
+  await pipeline.follow([await ownAct(store, incident, first, 1)]);
+  const { records, limits, missingReceipts } = await collect();
+  expect(records).toMatchObject([{ at: first.at, what: "By itself: incident.opened." }]);
+  expect(missingReceipts).toEqual([]);
+  expect(limits).not.toContainEqual(expect.stringContaining("acts of the pipeline"));
+});
+
+test("a change is found behind any number of acts of the pipeline, and behind so many reads it is not", async () => {
+  const store = await openFirst();
+  opened.push(store);
+  const { incident, events } = aKeptIncident();
+  const control = (seq: number, at: number, action: string) =>
+    aSignedBatch({ emitter: 9, seq, server: { id: "tooltrail" }, records: [aControl(at, action, {})] });
+  await appendAll(store.ledger, [await control(0, noon - 40, "slo.apply")]);
+  const [first] = events as [IncidentEvent];
+  for (let version = 1; version <= 250; version += 1) await ownAct(store, incident, first, version);
+  expect(await lastChangeAt(store.ledger, msOf(noon + 1))).toBe(msOf(noon - 40));
+  const reads = Array.from({ length: 250 }, (_, i) => control(i + 1, noon - 1, "records.query"));
+  await appendAll(store.ledger, await Promise.all(reads));
+  expect(await lastChangeAt(store.ledger, msOf(noon + 1))).toBeUndefined();
+});
 
 test.each(["availability", "schema"] as const)("counts %s over a random fleet as a plain scan does", async (signal) => {
   const batches = await aMeteredFleet(11, 300, 1);
