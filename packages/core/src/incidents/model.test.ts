@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { ownActTypes } from "@tooltrail/format";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { type MemoryProjections, memoryProjections } from "../../../../test/support/memory-projections.ts";
@@ -22,7 +23,7 @@ import type {
   Status,
   Timers,
 } from "./incident.ts";
-import { statuses } from "./incident.ts";
+import { commandsOfPeople, statuses } from "./incident.ts";
 import {
   type CauseRow,
   collections,
@@ -52,6 +53,7 @@ import { type TriagePorts, triage } from "./triage.ts";
  * 11. No event is earlier than the one before it; of what was cancelled or merged nothing comes but what is recorded all the same.
  * 12. A command that was refused has changed no row, and says what is possible.
  * 13. Of commands at the same time none is lost: what came of them is what comes of them one after another.
+ * 14. What nobody asked for is of a type that becomes a record, but that alerts came.
  */
 
 const minute = 60_000;
@@ -522,9 +524,12 @@ const count = (status: Status, type: CommandType, how: "taken" | "refused"): voi
 const reached = new Map<string, number>();
 const reach = (what: string): void => void reached.set(what, (reached.get(what) ?? 0) + 1);
 
+const ada = { by: "p_ada" };
+
 async function attempt(real: Real, id: string, command: Command, nowMs: number): Promise<Incident | AppError> {
   try {
-    return await runCommand(real.projections, { incident: id, command, doer: { by: "p_ada" }, nowMs });
+    const isPersons = (commandsOfPeople as readonly CommandType[]).includes(command.type);
+    return await runCommand(real.projections, { incident: id, command, nowMs, ...(isPersons && { doer: ada }) });
   } catch (error) {
     if (error instanceof AppError && error.code === "conflict") return error;
     throw error;
@@ -995,8 +1000,12 @@ test("whatever happens, in whatever order, incidents are what the model has", { 
     );
     for (const mine of model.incidents.slice(1)) await goOn(model, real, mine, "approve");
     await fc.asyncModelRun(() => ({ model, real }), sequence);
-    for (const { id } of model.incidents)
-      mustEqual(replay(await readEvents(real.projections, id)), await readIncident(real.projections, id)); // 2
+    for (const { id } of model.incidents) {
+      const events = await readEvents(real.projections, id);
+      mustEqual(replay(events), await readIncident(real.projections, id)); // 2
+      for (const { by, type } of events)
+        if (by === undefined && type !== "incident.alerted") expect(ownActTypes).toContain(type); // 14
+    }
   });
   await fc.assert(property, { seed, numRuns, endOnFailure: false });
 });
