@@ -326,6 +326,18 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
         async () => aScoreMessage({ server: "s", tool: "t", suite: "golden", scorePermille: 1_001 }),
       ],
       [
+        "a plain event about tooltrail itself",
+        "not_enrolled",
+        /^detail\.server: /,
+        async () => aPlainMessage({ server: "tooltrail", tool: "incident.mitigated", outcome: "ok" }),
+      ],
+      [
+        "a score of tooltrail itself",
+        "not_enrolled",
+        /^detail\.server: /,
+        async () => aScoreMessage({ server: "tooltrail", tool: "t", suite: "golden", scorePermille: 870 }),
+      ],
+      [
         "a score as a fraction",
         "invalid",
         /^detail\.scorePermille: /,
@@ -686,8 +698,14 @@ describe.each(adapterSets)("ingest on %s", (_, open) => {
       const { name, rollbackTo } = exampleOf("rollback.requested").runbook;
       expect(await paramsOf("rollback.requested")).toMatchObject({ runbook: name, rollbackTo });
       const { measured } = exampleOf("gate.checked");
-      const lines = (await paramsOf("gate.checked"))?.measured?.split("\n") ?? [];
-      expect(lines.map((line) => JSON.parse(line))).toEqual(measured);
+      expect(JSON.parse((await paramsOf("gate.checked"))?.measured ?? "")).toEqual(measured);
+    });
+
+    test("is known by a hash where it is too long to be told", async () => {
+      const started = examples.find(({ detailType }) => detailType === "action.started")?.detail;
+      const params = Object.fromEntries(["a", "b", "c", "d", "e"].map((name) => [name, name.repeat(250)]));
+      await ingest(ports, said({ ...started, params }, "action.started"));
+      expect(await controls()).toMatchObject([{ params: { params: `sha256:${sha256(JSON.stringify(params))}` } }]);
     });
 
     test("is on record where alerts make a page of a ticket", async () => {

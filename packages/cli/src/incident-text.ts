@@ -1,6 +1,6 @@
 import type { Incident, IncidentAnswer, IncidentEvent } from "@tooltrail/api/types";
 import { scopeText } from "@tooltrail/core/postmortem/scope";
-import { timelineOf } from "@tooltrail/core/postmortem/timeline";
+import { textOf } from "@tooltrail/core/postmortem/timeline";
 import { plainText, timeText } from "@tooltrail/core/telling/words";
 import { actText, approveText, commandsNow } from "./incident-next.ts";
 import { fromNow } from "./incident-time.ts";
@@ -233,9 +233,8 @@ function timelineLines(shown: Shown, all: boolean): string[] {
   const { events } = shown;
   const some = all ? events : changesOf(events).slice(-fewEvents);
   const lines = some.flatMap((event) => {
-    const [item] = timelineOf([event]);
     const by = event.by === undefined ? "" : ` (${nameOf(shown, event.by)})`;
-    const [first = "", ...rest] = wrapped(plainText(`${item?.text ?? event.type}${by}`), lineWidth - timeWidth);
+    const [first = "", ...rest] = wrapped(plainText(`${textOf(event)}${by}`), lineWidth - timeWidth);
     const time = new Date(event.at).toISOString().slice(0, 19).replace("T", " ");
     return [`  ${time} ${first}`, ...rest.map((line) => `${" ".repeat(timeWidth)}${line}`)];
   });

@@ -24,7 +24,7 @@ const several = <T>(parse: (text: string) => T, brief: string, placeholder: stri
 export const editCommand = buildCommand<EditFlags, [string], CommandContext>({
   docs: {
     brief: "Write into a postmortem: all of it becomes one revision, or nothing does",
-    fullDescription: `Fields: ${editable.join(", ")}. It is complete with a summary, a root cause, and an owner for each of its action items.`,
+    fullDescription: `Fields: ${editable.join(", ")}. It is complete with a summary, a root cause, and action items, each with an owner.`,
   },
   parameters: {
     flags: {

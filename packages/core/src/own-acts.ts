@@ -6,6 +6,7 @@ import {
   pseudonym,
   recordId,
   recordSchema,
+  sha256,
 } from "@tooltrail/format";
 import { pipelineEvent } from "@tooltrail/format/schema";
 import { type Accepted, type BusEvent, invalid, type Refusal } from "./ingest.ts";
@@ -61,7 +62,7 @@ export const ownActRecord = (which: Which): string => recordId({ emitter: emitte
 const emitterOf = ({ incident, version, type, at }: Which): string =>
   plainEmitterId("", pipelineSource, `${incident}/${version}/${type}/${at}`);
 
-/** Members that say what was done, and to what. Words (titles, reasons, what an executor answered) are left out: they may be anybody's, and the log is for good. */
+/** Members that say what was done, and to what: of an action its parameters, as of a command. Titles, reasons and what an executor answered are left out: they may be anybody's words, and the log is for good. */
 const told = [
   "incident",
   "version",
@@ -139,12 +140,8 @@ function paramsOf({ runbook, ...detail }: Detail): ControlRecord["params"] {
   return Object.fromEntries(told.flatMap((name) => (said[name] === undefined ? [] : [[name, textOf(said[name])]])));
 }
 
-/** A list has an item on each line, of which those are left out that do not fit. */
+/** What is too long to be told is known by its hash. */
 function textOf(value: unknown): string {
-  if (!Array.isArray(value))
-    return (typeof value === "object" ? JSON.stringify(value) : String(value)).slice(0, maxText).toWellFormed();
-  let text = "";
-  for (const item of value.map((one) => JSON.stringify(one)))
-    if (text.length + item.length < maxText) text += text === "" ? item : `\n${item}`;
-  return text.toWellFormed();
+  const text = (typeof value === "object" ? JSON.stringify(value) : String(value)).toWellFormed();
+  return text.length <= maxText ? text : `sha256:${sha256(text)}`;
 }

@@ -21,6 +21,7 @@ import {
 import { plainEvent, plainScore } from "@tooltrail/format/schema";
 import { given } from "./given.ts";
 import { type Accepted, type BusEvent, invalid, type Refusal, tooFarAhead } from "./ingest.ts";
+import { ownServer } from "./own-server.ts";
 import type { Surroundings } from "./ports.ts";
 
 /** A call that a plain event reports, as a batch of one. */
@@ -28,6 +29,7 @@ export async function plainCallBatch(surroundings: Surroundings, event: BusEvent
   const parsed = plainEvent.safeParse(event.detail);
   if (!parsed.success) return invalid("detail", parsed.error);
   const said: PlainEvent = parsed.data;
+  if (said.server === ownServer) return aboutUs;
   const { principal, names } = principalOf(surroundings.digestKey, said.principal);
   const outcome = outcomeOf(said.outcome);
   const links = given({ requestId: said.requestId, traceparent: said.traceparent, sessionId: said.sessionId });
@@ -54,6 +56,7 @@ export async function plainScoreBatch(surroundings: Surroundings, event: BusEven
   const parsed = plainScore.safeParse(event.detail);
   if (!parsed.success) return invalid("detail", parsed.error);
   const said: PlainScore = parsed.data;
+  if (said.server === ownServer) return aboutUs;
   const { tool, suite, scorePermille } = said;
   const record = ({ at }: Place): ScoreRecord => ({
     schema: recordSchema,
@@ -66,6 +69,12 @@ export async function plainScoreBatch(surroundings: Surroundings, event: BusEven
   });
   return batchOfOne(surroundings, event, { ...said, emitter: emitterOf(event, said), record, names: {} });
 }
+
+/** As of batches: what is said about tooltrail is said by those who sign with a key that is enrolled. */
+const aboutUs: Refusal = {
+  reason: "not_enrolled",
+  detail: `detail.server: only enrolled keys may say something about "${ownServer}", and a plain event has none.`,
+};
 
 /** The same source and id give the same emitter, hence the same key in the ledger. */
 const emitterOf = ({ account, source, id }: BusEvent, said: Pick<PlainScore, "id">): string =>

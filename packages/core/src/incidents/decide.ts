@@ -89,7 +89,7 @@ export function decide(
       if (!incident.postmortem?.isComplete)
         return refused(
           incident,
-          `The postmortem is not complete: it needs a summary, a root cause, and an owner for each of its actions (npx tooltrail postmortem show ${incident.id}).`,
+          `The postmortem is not complete: it needs a summary, a root cause, and action items, each with an owner (npx tooltrail postmortem show ${incident.id}).`,
         );
       return [{ type: "incident.closed", ...said }];
     case "act": {

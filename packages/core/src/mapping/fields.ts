@@ -121,6 +121,7 @@ export const fields: readonly Field[] = [
     ocsf: "api.operation",
     ietf: "action_detail.action",
   },
+  { field: "params", read: (r) => ("params" in r ? r.params : undefined), ocsf: "unmapped.params" },
   {
     field: "definition",
     read: (r) => ("definition" in r ? r.definition : undefined),

@@ -33,7 +33,7 @@ export function draftPostmortem(
     playbook: { id: playbook.id, version: playbook.version },
     hypothesis: playbook.hypothesis,
     actions: incident.actions,
-    timeline: timelineOf(events),
+    timeline: timelineOf(incident.id, events),
     candidates: evidence.candidates,
     evidence: evidence.records,
     contractTests: evidence.contractTests,

@@ -9,7 +9,7 @@ import { type Known, readSlos } from "../slo/slos.ts";
 import { minuteMs, minuteOf } from "../slo/time.ts";
 import { changesIn, controlText, ownActText } from "./candidates.ts";
 import { contractsOf } from "./contracts.ts";
-import { type Failing, findFailing, maxFailing } from "./failing.ts";
+import { type Failing, findFailing, maxBatches, maxFailing } from "./failing.ts";
 import { type Counted, impactOf } from "./impact.ts";
 import { judgeOf } from "./judge.ts";
 import type { Candidate, ContractTestItem, EvidenceItem, Impact } from "./postmortem.ts";
@@ -206,7 +206,7 @@ function limitsOf({ cause }: Incident, { records, isCut }: Failing, { calls }: I
   return [
     ...(isCut
       ? [
-          `There is more than was looked at: ${records.length} of the failing records (at most ${maxFailing} of the last, and those of the first minute). Whom and what it hit, and the first failures of each kind, are told by these.`,
+          `There is more than was looked at: ${records.length} failing records were seen (at most ${maxFailing}, in the last ${maxBatches} batches, and those of the first minute). Whom and what it hit, and the first failures of each kind, are told by these.`,
         ]
       : []),
     ...(!isCut && calls.bad < records.length && cause.signal === "availability"

@@ -13,7 +13,7 @@ export interface Failing {
 }
 
 export const maxFailing = 2_000;
-const maxBatches = 1_000;
+export const maxBatches = 1_000;
 const maxFirstBatches = 300;
 /** Emitters flush every two seconds. */
 const usualSpreadMs = minuteMs;

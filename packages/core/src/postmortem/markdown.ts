@@ -101,6 +101,7 @@ function human(postmortem: Postmortem, field: HumanField): string {
 function impactText({ from, to, calls, budget, principals, tools, versions }: Impact): string {
   const listed = principals.listed.map(escaped).join(", ");
   const more = principals.count > principals.listed.length ? ", and others" : "";
+  const some = principals.atLeast ? "at least " : "";
   return list([
     `**From** ${isoOf(from)} **to** ${isoOf(to)}`,
     `**Calls:** ${calls.bad} bad of ${calls.total}`,
@@ -109,11 +110,13 @@ function impactText({ from, to, calls, budget, principals, tools, versions }: Im
           `**Budget of ${escaped(budget.slo)}:** ${percent(budget.spent)} spent by the end${budget.spentBefore === undefined ? "" : `, ${percent(budget.spentBefore)} before`}`,
         ]
       : []),
-    `**Principals hit:** ${principals.atLeast ? "at least " : ""}${principals.count}${listed === "" ? "" : ` (${listed}${more})`}`,
-    ...(tools.length > 0 ? [`**Tools:** ${tools.map(({ name, bad }) => `${escaped(name)} (${bad})`).join(", ")}`] : []),
+    `**Principals hit:** ${some}${principals.count}${listed === "" ? "" : ` (${listed}${more})`}`,
+    ...(tools.length > 0
+      ? [`**Tools:** ${some}${tools.map(({ name, bad }) => `${escaped(name)} (${bad})`).join(", ")}`]
+      : []),
     ...(versions.length > 0
       ? [
-          `**Versions:** ${versions.map(({ server, name, bad }) => `${escaped(server)} ${name === "" ? "without a version" : escaped(name)} (${bad})`).join(", ")}`,
+          `**Versions:** ${some}${versions.map(({ server, name, bad }) => `${escaped(server)} ${name === "" ? "without a version" : escaped(name)} (${bad})`).join(", ")}`,
         ]
       : []),
   ]);
@@ -168,7 +171,7 @@ const actionsText = ({ actions }: Postmortem): string =>
     : list(
         actions.map(
           ({ id, kind, params, state, by, requestedAt, approvedBy, detail }) =>
-            `${isoOf(requestedAt)} ${escaped(kind)} (${escaped(id)}) by ${escaped(by)}${approvedBy === undefined ? "" : `, approved by ${escaped(approvedBy)}`}: **${state}**${detail === undefined ? "" : `, ${escaped(detail)}`}. ${escaped(JSON.stringify(params))}`,
+            `${isoOf(requestedAt)} ${escaped(kind)} (${escaped(id)}) by ${by === "" ? "the pipeline" : escaped(by)}${approvedBy === undefined ? "" : `, approved by ${escaped(approvedBy)}`}: **${state}**${detail === undefined ? "" : `, ${escaped(detail)}`}. ${escaped(JSON.stringify(params))}`,
         ),
       );
 

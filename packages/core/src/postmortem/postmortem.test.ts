@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Incident, IncidentEvent } from "../incidents/incident.ts";
+import { ownActRecord } from "../own-acts.ts";
 import { defaultPolicy } from "../response/response.ts";
 import { draftPostmortem } from "./draft.ts";
 import { type Change, editPostmortem } from "./edit.ts";
@@ -108,6 +109,13 @@ describe("a draft", () => {
 
   test("says who did what when, and by which record that is proven", () => {
     expect(aPostmortem().timeline[0]).toEqual({ at: 14 * minute, text: "Acknowledged.", by: "p_a", record: "rec_1" });
+  });
+
+  test("names the record of what the pipeline did by itself, whatever is left out between", () => {
+    const many = Array.from({ length: 400 }, (_, i): IncidentEvent => ({ type: "incident.mitigated", at: i }));
+    const { timeline } = draftPostmortem(incident, many, evidence, 50 * minute);
+    const which = { incident: "inc_1", version: 400, type: "incident.mitigated", at: 399 };
+    expect(timeline.at(-1)?.record).toBe(ownActRecord(which));
   });
 
   test("fits a row however much there is to tell, and drops receipts before it drops anything else", () => {
@@ -315,6 +323,20 @@ describe("as Markdown", () => {
     expect(markdown).toContain("3 of 10");
     expect(markdown).toMatch(/## Root cause\n\nNobody has written this yet\./);
     expect(markdown).toContain("**nobody yet**");
+  });
+
+  test("what was not counted to the end is said to be so, and what nobody asked for to be the pipeline's", () => {
+    const { impact } = evidence;
+    const some = { ...impact, principals: { ...impact.principals, atLeast: true } };
+    const action = { id: "a1", kind: "degrade", params: {}, approval: "none", state: "started" } as const;
+    const text = markdownOf(aPostmortem({ impact: some, actions: [{ ...action, by: "", requestedAt: 1 }] }));
+    for (const said of [
+      "**Tools:** at least read (3)",
+      "**Versions:** at least files 2 (3)",
+      "by the pipeline: **started**",
+    ])
+      expect(text).toContain(said);
+    expect(markdownOf(aPostmortem())).not.toContain("at least");
   });
 
   test("it has room in a ticket, and drops receipts before anything else", () => {

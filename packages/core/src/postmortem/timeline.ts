@@ -1,20 +1,25 @@
+import { given } from "../given.ts";
 import type { Alert, IncidentEvent, Measured } from "../incidents/incident.ts";
+import { isOwnAct, ownActRecord } from "../own-acts.ts";
 import type { TimelineItem } from "./postmortem.ts";
 import { scopeText } from "./scope.ts";
 
 const maxItems = 200;
 const maxText = 500;
 
-/** What happened, in the order in which it did. Of very many events the first and the last. */
-export function timelineOf(events: readonly IncidentEvent[]): TimelineItem[] {
+/**
+ * What happened, in the order in which it did. Of very many events the first and the last.
+ *
+ * @param events of an incident, all of them: what the pipeline did by itself has its record by the event's number.
+ */
+export function timelineOf(incident: string, events: readonly IncidentEvent[]): TimelineItem[] {
   const half = maxItems / 2;
-  const told = events.length <= maxItems ? events : [...events.slice(0, half), ...events.slice(-half)];
-  return told.map((event) => ({
-    at: event.at,
-    text: textOf(event).slice(0, maxText).toWellFormed(),
-    ...(event.by !== undefined && { by: event.by }),
-    ...(event.record !== undefined && { record: event.record }),
-  }));
+  const items = events.map((event, i): TimelineItem => {
+    const { at, by, type } = event;
+    const record = isOwnAct(event) ? ownActRecord({ incident, version: i + 1, type, at }) : event.record;
+    return { at, text: textOf(event).slice(0, maxText).toWellFormed(), ...given({ by, record }) };
+  });
+  return items.length <= maxItems ? items : [...items.slice(0, half), ...items.slice(-half)];
 }
 
 export const timelineLimits = (events: readonly IncidentEvent[]): string[] =>
@@ -22,7 +27,7 @@ export const timelineLimits = (events: readonly IncidentEvent[]): string[] =>
     ? []
     : [`Of ${events.length} events the timeline has the first and the last ${maxItems / 2}.`];
 
-function textOf(event: IncidentEvent): string {
+export function textOf(event: IncidentEvent): string {
   switch (event.type) {
     case "incident.opened":
       return `Opened as a ${event.severity}: ${event.title}. Playbook ${event.playbook.id}, version ${event.playbook.version}.`;

@@ -138,7 +138,7 @@ export const pipelineEvent = z.discriminatedUnion("detail-type", [
   ),
   saying("incidents.advanced", z.strictObject({})),
   saying("runbook.missing", z.strictObject({ environment: z.string().max(256), server, version: z.string().max(256) })),
-  saying("incident.opened", z.strictObject({ ...incident, hypothesis: words, startedAt: timeMs })),
+  saying("incident.opened", z.strictObject({ ...incident, hypothesis: z.string().max(2_048), startedAt: timeMs })),
   saying(
     "incident.alerted",
     z.strictObject({ ...incident, alerts: z.int().min(0), raised: z.boolean(), widened: z.literal(true).optional() }),

@@ -9,7 +9,9 @@ const subject = z.string().min(1).max(512);
 export const plainEvent = z.strictObject({
   server: server.shape.id,
   tool: toolName,
-  outcome: z.union([z.enum(outcomeClasses), outcome]),
+  outcome: z.union([z.enum(outcomeClasses), outcome], {
+    error: `is none of ${outcomeClasses.join(", ")}, nor an object with a class of these, and a reason or code that there is`,
+  }),
   id: z.string().min(1).max(256).optional(),
   principal: z.union([subject, z.strictObject({ issuer: z.string().max(512).optional(), subject })]).optional(),
   at: z.union([z.iso.datetime({ offset: true }), timeMs]).optional(),

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
-import { responseDocument } from "./index.ts";
+import { pipelineEvent, responseDocument } from "./index.ts";
 
 const published = readFileSync(new URL("../../schema/response-document.schema.json", import.meta.url), "utf8");
 const validate = new Ajv2020({ strict: false }).compile(JSON.parse(published));
@@ -79,4 +79,24 @@ describe("a secret", () => {
     ]);
     expect(JSON.stringify(issues)).not.toContain("hunter2");
   });
+});
+
+test("what the longest playbook and runbook say, events of incidents have room for", () => {
+  const example = (name: string) =>
+    JSON.parse(readFileSync(new URL(`../../examples/${name}.json`, import.meta.url), "utf8"));
+  const playbook = { ...example("response-playbook"), hypothesis: "h".repeat(2_048) };
+  expect(isTaken(playbook)).toEqual([true, true]);
+  expect(isTaken({ ...playbook, hypothesis: "h".repeat(2_049) })).toEqual([false, false]);
+  const steps = Array.from({ length: 50 }, () => "s".repeat(1_024));
+  const url = `https://example.com/${"u".repeat(2_028)}`;
+  const runbook = { ...example("response-runbook"), name: "n".repeat(63), rollbackTo: "r".repeat(128), steps, url };
+  expect(isTaken(runbook)).toEqual([true, true]);
+
+  const said = (name: string, more: object) => {
+    const event = example(`pipeline-event-${name}`);
+    return pipelineEvent.safeParse({ ...event, detail: { ...event.detail, ...more } }).error;
+  };
+  const { name, rollbackTo } = runbook;
+  expect(said("incident-opened", { hypothesis: playbook.hypothesis })).toBeUndefined();
+  expect(said("rollback-requested", { runbook: { name, rollbackTo, url, steps } })).toBeUndefined();
 });
