@@ -9,10 +9,10 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** Cuts bytes at random: mostly into small pieces, and large messages into as many as stay quick. */
+/** Cuts bytes at random: mostly into small pieces, and large messages into as many as stay quick. None is larger than a pipe. */
 export function* pieces(bytes: Buffer, seed: number): Generator<Buffer> {
   const random = randomFrom(seed);
-  const longest = Math.max(64, Math.ceil(bytes.length / 200));
+  const longest = Math.min(65_536, Math.max(64, Math.ceil(bytes.length / 200)));
   for (let from = 0; from < bytes.length; ) {
     const length = 1 + Math.floor(random() ** 3 * longest);
     yield bytes.subarray(from, from + length);
