@@ -298,14 +298,14 @@ test("what the pipeline did by itself is evidence once it is on record, and what
   const pipeline = aStillPipeline(store);
   const { incident, events } = aKeptIncident();
   const collect = () => collectEvidence(pipeline.ports, incident, events, msOf(noon + 26));
-  const missing = "1 acts of the pipeline by itself are not among the records";
+  const missing = "Acts of the pipeline by itself that are not among the records: 1.";
   expect((await collect()).limits).toContainEqual(expect.stringContaining(missing));
   const [first] = events as [IncidentEvent];
   await pipeline.follow([await ownAct(store, incident, first, 1)]);
   const { records, limits, missingReceipts } = await collect();
   expect(records).toMatchObject([{ at: first.at, what: "By itself: incident.opened." }]);
   expect(missingReceipts).toEqual([]);
-  expect(limits).not.toContainEqual(expect.stringContaining("acts of the pipeline"));
+  expect(limits).not.toContainEqual(expect.stringContaining("Acts of the pipeline"));
 });
 
 test("a change is found behind any number of acts of the pipeline, and behind so many reads it is not", async () => {

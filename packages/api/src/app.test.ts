@@ -1,11 +1,15 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createAudit } from "@tooltrail/core/audit";
 import { ingest } from "@tooltrail/core/ingest";
+import { ownActRecord } from "@tooltrail/core/own-acts";
 import type { Ports } from "@tooltrail/core/ports";
 import { bodyLines } from "@tooltrail/format";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { adapterSets, type OpenPorts } from "../../../test/support/adapters.ts";
-import { anIdentity, aPlainMessage, aStoredBatch } from "../../../test/support/batches.ts";
+import { aMessage, anIdentity, aPlainMessage, aStoredBatch } from "../../../test/support/batches.ts";
 import { faulty } from "../../../test/support/faults.ts";
+import { root } from "../../../test/support/pipeline.ts";
 import { createApi } from "./app.ts";
 import { parseTime } from "./parameters.ts";
 import type { BatchesPage, QuarantinePage, RecordPage } from "./types.ts";
@@ -74,10 +78,9 @@ test("what turns out to be stored already has left the quarantine; what is disca
 
 test("of what is replayed only what triage gave up on is said in the pipeline's name, once, and has left the quarantine", async () => {
   const detail = { emitter: "e".repeat(26), server: "files", lastSeq: 1, lastReceivedAt: 1 };
-  const body = JSON.stringify({ source: "tooltrail.pipeline", "detail-type": "emitter.silent", account: "0", detail });
+  const body = aMessage(detail, { source: "tooltrail.pipeline", detailType: "emitter.silent" });
   await ports.quarantine.put({ id: "qua_a", reason: "untriaged", detail: "", body, receivedAtMs: 1 });
-  const forged = body.replace("emitter.silent", "incident.mitigated");
-  await ports.quarantine.put({ id: "qua_b", reason: "unknown_type", detail: "", body: forged, receivedAtMs: 1 });
+  await ports.quarantine.put({ id: "qua_b", reason: "unknown_type", detail: "", body, receivedAtMs: 1 });
   const app = appOn(faulty(ports, { port: "events", method: "publish", kind: "failed" }));
   const replay = (id: string) => app.request(`/v1/quarantine/${id}/replay`, { method: "POST" });
   expect((await replay("qua_a")).status).toBe(503);
@@ -85,6 +88,18 @@ test("of what is replayed only what triage gave up on is said in the pipeline's 
   expect(await (await replay("qua_b")).json()).toMatchObject({ outcome: "quarantined", reason: "unknown_type" });
   expect(await ports.published()).toMatchObject([{ "detail-type": "emitter.silent", detail }]);
   expect((await ports.quarantine.list({ limit: 10 })).map(({ reason }) => reason)).not.toContain("untriaged");
+});
+
+test("an act of the pipeline that an earlier version did not know is on record once it is replayed", async () => {
+  const example = join(root, "packages/format/examples/pipeline-event-incident-mitigated.json");
+  const { by: _, record: __, ...detail } = JSON.parse(readFileSync(example, "utf8")).detail;
+  const body = aMessage(detail, { source: "tooltrail.pipeline", detailType: "incident.mitigated" });
+  await ports.quarantine.put({ id: "qua_a", reason: "unknown_type", detail: "", body, receivedAtMs: 1 });
+  const app = appOn(ports);
+  const replayed = await app.request("/v1/quarantine/qua_a/replay", { method: "POST" });
+  expect(await replayed.json()).toEqual({ id: "qua_a", outcome: "stored" });
+  const id = ownActRecord({ ...detail, type: "incident.mitigated" });
+  expect((await app.request(`/v1/records/${id}`)).status).toBe(200);
 });
 
 test("a page of quarantine is bounded by bytes, and leads on", async () => {

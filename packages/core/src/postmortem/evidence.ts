@@ -190,7 +190,7 @@ function ownActLimits(ids: readonly string[], found: readonly EvidenceItem[]): s
   return left === 0
     ? []
     : [
-        `${left} acts of the pipeline by itself are not among the records: see \`records --kind control --principal pipeline\`.`,
+        `Acts of the pipeline by itself that are not among the records: ${left}. See \`records --kind control --principal pipeline\`.`,
       ];
 }
 
